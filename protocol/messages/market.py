@@ -1,0 +1,52 @@
+"""The conversation of market data: what a feed sends."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+OnEnd = Literal["shutdown", "idle", "loop"]
+
+
+class Instrument(Struct, frozen=True, kw_only=True):
+    """What the venue says of a market: price and amount grids, smallest order, kind of contract."""
+
+    tick: Decimal = Decimal("0.01")
+    step: Decimal = Decimal("0.00000001")
+    min_notional: Decimal = Decimal(0)
+    contract: Literal["spot", "linear"] = "spot"
+
+
+class Candle(Struct, frozen=True, tag="candle", kw_only=True):
+    """A closed candle of [``open_ms``, ``close_ms``); volume in the base currency."""
+
+    symbol: str
+    timeframe: str
+    open_ms: int
+    close_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    backfilled: bool = False
+
+
+class Funding(Struct, frozen=True, tag="funding", kw_only=True):
+    """A funding rate: the fraction of a position's notional that longs pay shorts at ``at_ms``."""
+
+    symbol: str
+    at_ms: int
+    rate: Decimal
+
+
+class End(Struct, frozen=True, tag="end", kw_only=True):
+    """A recording has ended; nothing follows."""
+
+    on_end: OnEnd
+    at_ms: int
+
+
+MarketRecord = Candle | Funding | End

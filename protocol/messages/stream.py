@@ -1,0 +1,96 @@
+"""The conversation of the reliable stream: journal and cursor.
+
+Live records are PUBlished as :class:`Live`; the past is asked for with :class:`Fetch` and answered with
+:class:`Past`; :class:`Tip` is published every second so that a lost last message is noticed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Raw, Struct
+
+from protocol.messages.market import Instrument
+
+
+class Record(Struct, frozen=True, array_like=True):
+    """One numbered entry of a journal. ``body`` is an encoded message of the producer's conversation."""
+
+    seq: int
+    at_ms: int
+    body: Raw
+
+
+class MarketRole(Struct, frozen=True, tag="market", kw_only=True):
+    """The producer sends candles of one instrument. ``lockstep``: consumers advance row by row together."""
+
+    symbol: str
+    timeframe: str
+    instrument: Instrument
+    lockstep: bool
+
+
+class OrdersRole(Struct, frozen=True, tag="orders", kw_only=True):
+    """The producer is a strategy. ``listens``: it wants the fills of a row before that row."""
+
+    strategy: str
+    listens: bool = False
+
+
+class AccountRole(Struct, frozen=True, tag="account"):
+    """The producer is a broker."""
+
+
+class EventsRole(Struct, frozen=True, tag="events"):
+    """The producer is a root supervisor."""
+
+
+Role = MarketRole | OrdersRole | AccountRole | EventsRole
+
+
+class Fetch(Struct, frozen=True, tag="fetch"):
+    """Ask for at most ``limit`` records with a seq greater than ``after``."""
+
+    after: int
+    limit: int = 500
+
+
+class Past(Struct, frozen=True, tag="past", kw_only=True):
+    """The answer to :class:`Fetch`: who the producer is, how far its journal goes, and the records.
+
+    ``journal`` is the random id of the producer's journal. ``first_seq`` is the oldest seq still kept
+    (``last_seq + 1`` when nothing is kept), ``last_seq`` the newest (0: nothing yet). ``after`` echoes
+    the question. The reply may hold fewer records than asked for; it is never a reason to skip any.
+    """
+
+    journal: str
+    role: Role
+    after: int
+    first_seq: int
+    last_seq: int
+    records: tuple[Record, ...] = ()
+
+
+class Live(Struct, frozen=True, tag="live"):
+    """Records just committed, consecutive in seq."""
+
+    journal: str
+    records: tuple[Record, ...]
+
+
+class Tip(Struct, frozen=True, tag="tip"):
+    """How far the producer's journal goes now."""
+
+    journal: str
+    last_seq: int
+
+
+class Latest(Struct, frozen=True, tag="latest"):
+    """The newest value of something that is not journalled (a tick); body as in :class:`Record`."""
+
+    topic: Literal["tick"]
+    at_ms: int
+    body: Raw
+
+
+Broadcast = Live | Tip | Latest

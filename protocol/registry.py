@@ -1,0 +1,143 @@
+"""The registry of roots: which root runs on which state directory, and which ones did.
+
+One small JSON file for each state directory. An entry is running when its process is the very one that
+registered: same pid and same start time, so that a pid used again deceives nobody.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from protocol.directories import private_directory, runtime_root, short_hash
+from protocol.errors import NoRoot, SeveralRoots
+
+REMEMBERED: Final = 32
+"""How many roots that no longer run are kept."""
+
+NUMBERS: Final = frozenset({"pid", "started", "at_ms"})
+TEXTS: Final = frozenset({"state_dir", "config", "runtime_dir"})
+
+
+@dataclass(frozen=True)
+class RootEntry:
+    """A root that runs or ran. ``started`` is the kernel's start time of ``pid`` in ticks since boot.
+
+    ``config`` is the tree file (or ``demo``), ``at_ms`` when it registered (UTC). ``pid`` 0: it has ended.
+    """
+
+    pid: int
+    started: int
+    state_dir: str
+    config: str
+    runtime_dir: str
+    at_ms: int
+
+    @property
+    def running(self) -> bool:
+        """Whether the process that registered is alive."""
+        return self.pid > 0 and process_start_ticks(self.pid) == self.started
+
+
+def register(entry: RootEntry) -> None:
+    """Tell the other commands of this user about a root; replaces what was known of its state directory."""
+    _write(entry)
+    for forgotten in [known for known in known_roots() if not known.running][REMEMBERED:]:
+        _file_of(forgotten.state_dir).unlink(missing_ok=True)
+
+
+def unregister(state_dir: str | Path) -> None:
+    """Note that the root on ``state_dir`` has ended; it stays known. Harmless when repeated."""
+    entry = _read(_file_of(state_dir))
+    if entry is not None:
+        _write(dataclasses.replace(entry, pid=0, started=0))
+
+
+def known_roots() -> list[RootEntry]:
+    """All roots that are remembered, running or not, the newest first."""
+    entries = [_read(file) for file in _directory().glob("*.json")]
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: -entry.at_ms)
+
+
+def running_roots() -> list[RootEntry]:
+    """The roots that run now, the newest first."""
+    return [entry for entry in known_roots() if entry.running]
+
+
+def find_root(state_dir: Path | None) -> RootEntry:
+    """The running root on ``state_dir``, or the only one there is. Raises NoRoot, SeveralRoots."""
+    running = running_roots()
+    if state_dir is not None:
+        wanted = os.path.realpath(state_dir)
+        running = [entry for entry in running if os.path.realpath(entry.state_dir) == wanted]
+    if not running:
+        raise NoRoot(state_dir, _directory())
+    if len(running) > 1:
+        raise SeveralRoots([entry.state_dir for entry in running])
+    return running[0]
+
+
+def find_state_dir(state_dir: Path | None) -> Path:
+    """The state directory for a command that works with nothing running.
+
+    What is given; else the only running root's; else that of the newest root remembered, if it is still
+    there. Raises NoRoot, SeveralRoots.
+    """
+    if state_dir is not None:
+        return state_dir
+    if running_roots():
+        return Path(find_root(None).state_dir)
+    for entry in known_roots():
+        if Path(entry.state_dir).is_dir():
+            return Path(entry.state_dir)
+    raise NoRoot(None, _directory())
+
+
+def process_start_ticks(pid: int) -> int | None:
+    """When the process started, in kernel ticks since boot; None when it is gone or a zombie."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name, in parentheses, may itself hold spaces and parentheses: count from its end.
+    fields = line.rpartition(")")[2].split()
+    state, started = fields[0], fields[19]
+    return None if state in "ZX" else int(started)
+
+
+def _directory() -> Path:
+    return private_directory(runtime_root() / "roots")
+
+
+def _file_of(state_dir: str | Path) -> Path:
+    return _directory() / f"{short_hash(os.path.realpath(state_dir))}.json"
+
+
+def _write(entry: RootEntry) -> None:
+    file = _file_of(entry.state_dir)
+    draft = file.with_name(f"{file.name}.{os.getpid()}.{time.monotonic_ns()}")
+    draft.write_text(json.dumps(dataclasses.asdict(entry)))
+    draft.rename(file)
+
+
+def _read(file: Path) -> RootEntry | None:
+    try:
+        found = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return None  # not one of ours, or of a release with another form
+    return _entry(found)
+
+
+def _entry(found: Any) -> RootEntry | None:
+    if not isinstance(found, dict):
+        return None
+    fields: dict[str, Any] = {name: found.get(name) for name in NUMBERS | TEXTS}
+    right = all(isinstance(value, int if name in NUMBERS else str) for name, value in fields.items())
+    return RootEntry(**fields) if right else None

@@ -1,0 +1,193 @@
+"""The consumer's half of the reliable stream: what to ask for, and which records are ready. No sockets.
+
+Subscribe first, then ask for the past, then drop what is not newer. Three positions, never confused::
+
+    taken <= received <= known
+      |          |         `- the newest seq that the producer is known to have
+      |          `----------- all records up to here are here, in order
+      `---------------------- handed out by take(); the consumer commits it as its cursor
+
+Live records beyond a hole are held (within a bound) until the past has filled it. Everything that the
+bound or the network drops is asked for again: a live record is only the fast path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from protocol.errors import HistoryLost, JournalReplaced
+from protocol.messages.stream import Fetch, Live, Past, Record, Role, Tip
+
+RETRY_S: Final = 1.0
+"""Wait for an answer before asking again; doubled at each silence."""
+
+RETRY_MAX_S: Final = 5.0
+"""The longest wait. Questions to an absent producer queue up, so they must be few."""
+
+IDLE_S: Final = 5.0
+"""Ask although nothing seems to be missing, when nothing was heard for so long."""
+
+BUFFERED_BATCHES: Final = 4
+"""How many batches may wait here, in order and held, each."""
+
+
+class Subscriber:
+    """Follows the stream of ``source`` from the cursor (``journal``, ``after``).
+
+    ``journal`` None: there is no cursor yet, and the first journal met is accepted. ``batch`` is the most
+    records asked for at a time. The caller sends what :meth:`poll` returns, passes on what arrives, and
+    takes records when it can handle them. Times are monotonic seconds.
+    """
+
+    def __init__(self, source: str, *, journal: str | None, after: int, batch: int = 500) -> None:
+        self.source = source
+        self._journal = journal
+        self._role: Role | None = None
+        self._batch = batch
+        self._bound = batch * BUFFERED_BATCHES
+        self._taken = self._received = self._known = after
+        self._ready: deque[Record] = deque()
+        self._held: dict[int, Record] = {}
+        self._heard: dict[str, int] = {}
+        self._outstanding: int | None = None
+        self._asked_at = -math.inf
+        self._due = -math.inf
+        self._patience = RETRY_S
+        self._open = True
+
+    @property
+    def role(self) -> Role | None:
+        """What the producer is; None before it first answered."""
+        return self._role
+
+    @property
+    def journal(self) -> str | None:
+        """The id that belongs into the cursor; None before the first contact without a cursor."""
+        return self._journal
+
+    @property
+    def position(self) -> int:
+        """The seq of the last record taken."""
+        return self._taken
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the producer has answered and all that it is known to have was taken."""
+        return self._role is not None and self._taken >= self._known
+
+    @property
+    def next_deadline(self) -> float:
+        """When :meth:`poll` is to be called although nothing came; in the past: now.
+
+        Infinite while only more room can change anything.
+        """
+        return self._due if self._open else math.inf
+
+    def poll(self, now: float, room: int) -> Fetch | None:
+        """What to ask the producer now, if anything.
+
+        ``room`` is how many further records the consumer can handle; nothing is asked while what is ready
+        fills it. Whatever is returned counts as sent; when it could not be, it is asked again later.
+        """
+        wanted = min(self._batch, room - len(self._ready))
+        self._open = wanted > 0
+        if wanted <= 0 or now < self._due:
+            return None
+        self._outstanding = self._received
+        self._asked_at = now
+        self._due = now + self._patience
+        self._patience = min(self._patience * 2, RETRY_MAX_S)
+        return Fetch(after=self._received, limit=wanted)
+
+    def on_past(self, past: Past, now: float) -> None:
+        """Take an answer, also a late or repeated one.
+
+        Raises JournalReplaced or HistoryLost, and then changes nothing.
+        """
+        self._check(past)
+        self._journal, self._role = past.journal, past.role
+        before = self._received
+        self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
+        self._heard.clear()
+        self._absorb(past.records)
+        if past.after == self._outstanding:
+            self._settle(now, progress=self._received > before)
+
+    def on_broadcast(self, message: Live | Tip, now: float) -> None:
+        """Take a live message; harmless whatever it says, since only :meth:`on_past` decides what is true."""
+        if self._role is None or message.journal != self._journal:
+            self._hear(message, now)
+            return
+        was_behind = self._received < self._known
+        self._known = max(self._known, _newest(message))
+        if isinstance(message, Live):
+            self._absorb(message.records)
+        if self._received < self._known:
+            self._ask_soon(now, at_once=not was_behind)
+        elif self._outstanding is None:
+            self._due = now + IDLE_S
+
+    def take(self, limit: int) -> tuple[Record, ...]:
+        """At most ``limit`` records that come next: each once, in order, without holes."""
+        count = min(limit, len(self._ready))
+        records = tuple(self._ready.popleft() for _ in range(count))
+        if records:
+            self._taken = records[-1].seq
+        return records
+
+    def _check(self, past: Past) -> None:
+        expected = self._journal or past.journal
+        # Compared with what the question said: an answer overtaken by live records is old, not short.
+        if past.journal != expected or past.last_seq < past.after:
+            raise JournalReplaced(
+                self.source, expected, past.journal, cursor=past.after, last_seq=past.last_seq
+            )
+        if past.first_seq > self._received + 1:
+            raise HistoryLost(self.source, cursor=self._received, first_seq=past.first_seq)
+
+    def _hear(self, message: Live | Tip, now: float) -> None:
+        # Before the first answer, or from another journal: not to be believed, but worth a question.
+        newest = max(_newest(message), self._heard.get(message.journal, 0))
+        self._heard = {message.journal: newest}
+        self._ask_soon(now, at_once=False)
+
+    def _ask_soon(self, now: float, *, at_once: bool) -> None:
+        if self._outstanding is None and at_once:
+            self._due = now
+        else:
+            self._due = min(self._due, max(now, self._asked_at + RETRY_S))
+
+    def _settle(self, now: float, *, progress: bool) -> None:
+        self._outstanding = None
+        self._patience = RETRY_S
+        if self._received >= self._known:
+            self._due = now + IDLE_S
+        else:
+            self._due = now if progress else now + RETRY_S
+
+    def _absorb(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.seq == self._received + 1:
+                self._append(record)
+            elif record.seq > self._received and len(self._held) < self._bound:
+                self._held[record.seq] = record
+        while (following := self._held.get(self._received + 1)) is not None and self._append(following):
+            pass
+        if self._held:
+            self._held = {seq: record for seq, record in self._held.items() if seq > self._received}
+
+    def _append(self, record: Record) -> bool:
+        if len(self._ready) >= self._bound:
+            return False
+        self._ready.append(record)
+        self._received = record.seq
+        return True
+
+
+def _newest(message: Live | Tip) -> int:
+    if isinstance(message, Tip):
+        return message.last_seq
+    return message.records[-1].seq if message.records else 0

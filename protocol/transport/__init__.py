@@ -1,0 +1,1 @@
+"""How frames travel: one port, real sockets and a network in memory. Only zeromq.py imports zmq."""

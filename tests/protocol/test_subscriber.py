@@ -1,0 +1,232 @@
+"""The consumer's half, case by case; the state machine in test_stream_machine.py does the rest."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from protocol.errors import HistoryLost, JournalReplaced
+from protocol.messages.stream import AccountRole, Fetch, Live, Past, Tip
+from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
+from tests.protocol.test_publisher import record, seqs
+
+ROOM = 1000
+
+
+def past(after: int, upto: int, last: int, *, journal: str = "j", first: int = 1) -> Past:
+    records = tuple(record(seq) for seq in range(after + 1, upto + 1))
+    return Past(
+        journal=journal, role=AccountRole(), after=after, first_seq=first, last_seq=last, records=records
+    )
+
+
+def live(*numbers: int, journal: str = "j") -> Live:
+    return Live(journal, tuple(record(seq) for seq in numbers))
+
+
+def contacted(upto: int = 3) -> Subscriber:
+    """A subscriber that has everything up to ``upto``, at time 0."""
+    subscriber = Subscriber("broker", journal="j", after=0)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, upto, upto), 0.0)
+    subscriber.take(ROOM)
+    return subscriber
+
+
+def test_asks_at_birth_from_its_cursor() -> None:
+    """The first question goes out at once, for what follows the cursor."""
+    subscriber = Subscriber("broker", journal="j", after=7, batch=50)
+
+    assert subscriber.next_deadline == -math.inf
+    assert not subscriber.caught_up
+    assert Fetch(after=7, limit=50) == subscriber.poll(0.0, ROOM)
+    assert subscriber.poll(0.0, ROOM) is None
+
+
+def test_first_contact_tells_who_it_is() -> None:
+    """Role and journal id come with the first answer; then everything is there."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 2, 2), 0.1)
+
+    assert (AccountRole(), "j") == (subscriber.role, subscriber.journal)
+    assert (False, 0) == (subscriber.caught_up, subscriber.position)
+    assert [1, 2] == seqs(subscriber.take(ROOM))
+    assert (True, 2) == (subscriber.caught_up, subscriber.position)
+
+
+def test_asks_again_when_nobody_answers() -> None:
+    """Silence is met with patience that grows up to a bound."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+    asked_at: list[float] = []
+    now = 0.0
+    while len(asked_at) < 6:
+        if subscriber.poll(now, ROOM):
+            asked_at.append(now)
+        now = subscriber.next_deadline
+
+    waits = [later - earlier for earlier, later in itertools.pairwise(asked_at)]
+    assert [RETRY_S, 2 * RETRY_S, 4 * RETRY_S, RETRY_MAX_S, RETRY_MAX_S] == waits
+
+
+def test_never_asks_without_room() -> None:
+    """A consumer that can take nothing asks nothing, and is not woken for it."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+
+    assert subscriber.poll(0.0, 0) is None
+    assert subscriber.next_deadline == math.inf
+    assert Fetch(after=0, limit=3) == subscriber.poll(0.0, 3)
+
+
+def test_ready_records_fill_the_room() -> None:
+    """What waits to be taken counts against the room; the rest of it is asked for."""
+    subscriber = Subscriber("broker", journal=None, after=0, batch=10)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 10, 100), 0.0)
+
+    assert subscriber.poll(0.0, 10) is None
+    assert Fetch(after=10, limit=2) == subscriber.poll(0.0, 12)
+
+
+def test_goes_on_at_once_while_behind() -> None:
+    """Catching up takes as many round trips as batches, without waiting between them."""
+    subscriber = Subscriber("broker", journal=None, after=0, batch=10)
+    for after in range(0, 100, 10):
+        assert Fetch(after=after, limit=10) == subscriber.poll(0.0, ROOM)
+        subscriber.on_past(past(after, after + 10, 100), 0.0)
+        subscriber.take(ROOM)
+
+    assert subscriber.caught_up
+    assert subscriber.poll(0.0, ROOM) is None
+
+
+def test_an_answer_without_progress_is_not_asked_for_in_a_circle() -> None:
+    """A producer that knows of records but gives none is asked at the pace of retries."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 0, 5), 0.0)
+
+    assert subscriber.poll(0.0, ROOM) is None
+    assert Fetch(after=0) == subscriber.poll(RETRY_S, ROOM)
+
+
+def test_live_records_need_no_question() -> None:
+    """The fast path: the next records are ready at once, repeated and older ones are dropped."""
+    subscriber = contacted()
+    subscriber.on_broadcast(live(3, 4, 5), 1.0)
+    subscriber.on_broadcast(live(4, 5), 1.0)
+
+    assert [4, 5] == seqs(subscriber.take(ROOM))
+    assert subscriber.poll(1.0, ROOM) is None
+
+
+def test_a_hole_is_fetched_and_what_was_held_follows() -> None:
+    """Records beyond a hole wait; the past fills it; nothing comes twice."""
+    subscriber = contacted()
+    subscriber.on_broadcast(live(6, 7), 1.0)
+
+    assert subscriber.take(ROOM) == ()
+    assert Fetch(after=3) == subscriber.poll(1.0, ROOM)
+    subscriber.on_past(past(3, 6, 6), 1.1)
+    assert [4, 5, 6, 7] == seqs(subscriber.take(ROOM))
+    assert subscriber.caught_up
+
+
+def test_a_lost_last_message_is_noticed_by_the_tip() -> None:
+    """The tip alone is reason enough to ask."""
+    subscriber = contacted()
+    subscriber.on_broadcast(Tip("j", 4), 1.0)
+
+    assert not subscriber.caught_up
+    assert Fetch(after=3) == subscriber.poll(1.0, ROOM)
+
+
+def test_asks_slowly_when_it_hears_nothing() -> None:
+    """In case nobody publishes: any word from the producer postpones the question."""
+    subscriber = contacted()
+    subscriber.on_broadcast(Tip("j", 3), 2.0)
+
+    assert subscriber.poll(2.0 + IDLE_S - 0.01, ROOM) is None
+    assert Fetch(after=3) == subscriber.poll(2.0 + IDLE_S, ROOM)
+
+
+def test_what_is_heard_before_the_first_answer_is_fetched() -> None:
+    """A record announced while the first question travels is not lost until the next one comes."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_broadcast(live(3), 0.0)
+    subscriber.on_past(past(0, 2, 2), 0.1)
+
+    assert Fetch(after=2) == subscriber.poll(0.1, ROOM)
+
+
+def test_memory_is_bounded_when_nothing_is_taken() -> None:
+    """A consumer that takes nothing keeps a bounded number of records, and loses none in the end."""
+    subscriber = Subscriber("broker", journal=None, after=0, batch=10)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 0, 0), 0.0)
+    for seq in range(1, 501):
+        subscriber.on_broadcast(live(seq), 0.0)
+    got = seqs(subscriber.take(ROOM))
+    assert len(got) <= 100
+
+    while not subscriber.caught_up:
+        asked = subscriber.poll(0.0, ROOM)
+        assert asked is not None
+        subscriber.on_past(past(asked.after, min(asked.after + asked.limit, 500), 500), 0.0)
+        got += seqs(subscriber.take(ROOM))
+    assert list(range(1, 501)) == got
+
+
+def test_an_answer_overtaken_by_live_records_is_old_not_short() -> None:
+    """A late answer with a smaller last seq is no sign of a lost journal."""
+    subscriber = contacted()
+    subscriber.poll(IDLE_S, ROOM)
+    subscriber.on_broadcast(live(4, 5), IDLE_S)
+    subscriber.on_past(past(3, 3, 3), IDLE_S)
+
+    assert [4, 5] == seqs(subscriber.take(ROOM))
+
+
+@pytest.mark.req("X2")
+@pytest.mark.parametrize(("journal", "last"), [("other", 9), ("j", 2)])
+def test_another_journal_is_never_followed(journal: str, last: int) -> None:
+    """Another id, or fewer records than were received: an error that names both, and nothing moves."""
+    subscriber = contacted()
+    subscriber.poll(IDLE_S, ROOM)
+    with pytest.raises(JournalReplaced, match="broker") as caught:
+        subscriber.on_past(past(3, 3, last, journal=journal), IDLE_S)
+
+    assert (caught.value.expected, caught.value.found, caught.value.cursor) == ("j", journal, 3)
+    assert (subscriber.journal, subscriber.position) == ("j", 3)
+
+
+@pytest.mark.req("X2")
+def test_lost_history_is_never_skipped() -> None:
+    """When the next record is no longer kept, the consumer stops and says so."""
+    subscriber = contacted()
+    subscriber.poll(IDLE_S, ROOM)
+    with pytest.raises(HistoryLost, match="record 4 comes next, the oldest one kept is 6"):
+        subscriber.on_past(past(5, 9, 9, first=6), IDLE_S)
+
+    assert subscriber.take(ROOM) == ()
+
+
+def test_pruning_what_was_received_is_no_loss() -> None:
+    """A producer that keeps nothing is fine as long as everything was received."""
+    subscriber = contacted()
+    subscriber.poll(IDLE_S, ROOM)
+    subscriber.on_past(past(3, 3, 3, first=4), IDLE_S)
+
+    assert subscriber.caught_up
+
+
+def test_a_broadcast_of_another_journal_raises_only_a_question() -> None:
+    """A stray word of an old or new producer is checked with the past, not believed."""
+    subscriber = contacted()
+    subscriber.on_broadcast(live(4, journal="other"), 2.0)
+
+    assert subscriber.take(ROOM) == ()
+    assert Fetch(after=3) == subscriber.poll(2.0, ROOM)

@@ -1,0 +1,117 @@
+"""What an operator may ask of one child of a product tree. The last intent wins.
+
+The wish is noted at once, so that nothing under way can contradict it; the work queues up in the lane.
+"""
+
+from __future__ import annotations
+
+from supervisor.engine.child import Outcome, Record
+from supervisor.engine.commands import FactName, Reply, Report
+from supervisor.engine.context import Context
+from supervisor.engine.group import Node, SupervisorNode
+from supervisor.engine.lane import Operation
+from supervisor.engine.phase import Phase
+from supervisor.engine.worker import WorkerNode
+
+_SUPERSEDED = "another command came after this one"
+_STOPPING = "its supervisor is stopping or down, or it was deleted meanwhile"
+
+
+class Operator:
+    """Carries out start, stop and restart of one child."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def stop(self, child: Node, request: str | None) -> None:
+        """Have the child down until told otherwise."""
+        child.wanted = False
+        child.forget_next_start()
+        self._report("stop_asked", child)
+        self._post(child, self._stopped(child, request), request)
+
+    def start(self, child: Node, request: str | None) -> None:
+        """Have the child up; its failures so far are forgiven."""
+        self._want(child)
+        self._post(child, self._started(child, request), request)
+
+    def restart(self, child: Node, request: str | None) -> None:
+        """Have a new incarnation of the child; its failures so far are forgiven."""
+        self._want(child)
+        self._report("restart_asked", child)
+        self._post(child, self._restarted(child, request), request)
+
+    def _want(self, child: Node) -> None:
+        child.wanted = True
+        child.finished = False
+        child.forgive()
+
+    def _post(self, child: Node, operation: Operation[None], request: str | None) -> None:
+        if child.phase is Phase.STARTING:
+            child.cut()
+        child.queue.post(operation, dropped=lambda: self._reply(request, child, ok=False, detail=_STOPPING))
+
+    def _stopped(self, child: Node, request: str | None) -> Operation[None]:
+        yield from child.stop("stopped")
+        child.forget_next_start()
+        others_wait = child.record in {Record.RESTARTING, Record.HELD}
+        child.record = Record.STOPPED
+        self._report("stopped", child)
+        self._reply(request, child, ok=True, detail="stopped")
+        parent = child.parent
+        if others_wait and parent is not None and not parent.parallel:
+            yield from parent.start_all(tuple(parent.children))
+
+    def _restarted(self, child: Node, request: str | None) -> Operation[None]:
+        yield from child.stop("restarted")
+        child.record = Record.STOPPED
+        yield from self._started(child, request)
+
+    def _started(self, child: Node, request: str | None) -> Operation[None]:
+        if child.phase is not Phase.READY:
+            yield from child.stop("restarted")  # a start that was cut may have left a process behind
+        parent = child.parent
+        if parent is None or parent.closing or parent.phase is Phase.DOWN or child not in parent.children:
+            self._reply(request, child, ok=False, detail=_STOPPING)
+        elif not child.wanted:
+            self._reply(request, child, ok=False, detail=_SUPERSEDED)
+        elif child.phase is Phase.READY:
+            if isinstance(child, SupervisorNode):
+                child.start_missing()
+            self._reply(request, child, ok=True, detail="is running")
+        else:
+            yield from self._start_down(child, parent, request)
+
+    def _start_down(self, child: Node, parent: SupervisorNode, request: str | None) -> Operation[None]:
+        outcome = yield from parent.start_child(child)
+        match outcome:
+            case Outcome.UP:
+                self._reply(request, child, ok=True, detail="ready")
+                if not parent.parallel:
+                    yield from parent.start_all(tuple(parent.children))
+            case Outcome.IGNORED:
+                self._reply(request, child, ok=True, detail="it does not want to run now")
+            case Outcome.CUT:
+                self._reply(request, child, ok=False, detail=_SUPERSEDED)
+            case Outcome.FAILED:
+                self._reply(request, child, ok=False, detail=_failure(child))
+                parent.recovery.start_failed(child)
+
+    def _report(self, event: FactName, child: Node) -> None:
+        if isinstance(child, WorkerNode):
+            self._ctx.emit(Report(event, child.id, child.incarnation, child.pid))
+        else:
+            self._ctx.emit(Report(event, child.id))
+
+    def _reply(self, request: str | None, child: Node, *, ok: bool, detail: str) -> None:
+        if request is not None:
+            self._ctx.emit(Reply(request, child.id, ok, detail))
+
+
+def _failure(child: Node) -> str:
+    last = child.last_exit
+    if last is None:
+        return "did not start"
+    how = last.status.signal or (f"code {last.status.code}" if last.status.code is not None else "no process")
+    sentence = f"did not become ready: {last.reason} ({how})"
+    return sentence if last.detail is None else f"{sentence}: {last.detail}"

@@ -1,0 +1,256 @@
+"""Real processes behind the port. Linux only: pidfds, PDEATHSIG, /proc.
+
+    root -- forkserver ---- Python workers          (forkserver.py, nursery.py, boot.py)
+      \\---- launcher ------- commands                (launcher_client.py, launcher.py, command.py)
+       \\--- orphans of all these, adopted            (orphans.py)
+
+Each child has one coroutine here, which is its life: start, tell, wait for the end, bury, tell. Starts of
+workers block for a millisecond and run in a thread of their own, one after the other.
+
+The root's own short-lived subprocesses must stay in the root's session (the default), see ``orphans``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from supervisor.engine.events import Exited, Spawned, SpawnFailed
+from supervisor.engine.spec import Program
+from supervisor.host import boot, descriptors, marks, prctl
+from supervisor.host.errors import StartFailed
+from supervisor.host.forkserver import Forked, Forkserver
+from supervisor.host.launcher_client import LauncherClient
+from supervisor.host.orphans import Key, Orphans
+from supervisor.host.port import Birth, HostEvent, Sink
+from supervisor.host.running import CommandProcess, Running, Worker
+
+AttachOutput = Callable[[str, int, int], None]
+_CLOSE_PATIENCE = 6.0
+
+
+class RealHost:
+    """The host of a running root; see :class:`supervisor.host.port.Host` for the promises.
+
+    ``sink`` hears what happens. ``attach_output(child, incarnation, descriptor)`` takes over the read end
+    of a started child's stdout and stderr. ``preload`` names the modules that the forkserver imports
+    once for all workers, ``capacity`` the number of children to make room for.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        sink: Sink,
+        attach_output: AttachOutput,
+        preload: Sequence[str],
+        capacity: int,
+    ) -> None:
+        self._loop, self._sink, self._attach_output = loop, sink, attach_output
+        self._capacity = capacity
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="spawn")
+        self._forkserver = Forkserver(preload)
+        self._launcher = LauncherClient(loop, self._executor)
+        self._orphans = Orphans(loop, self._sessions, self._is_living)
+        self._lives: dict[Key, asyncio.Task[None]] = {}
+        self._running: dict[Key, Running] = {}
+        self._starting: set[Key] = set()
+        self._doomed: set[Key] = set()
+        self._open_files = 0
+        self._adopts = False
+        self._closed = False
+
+    def now(self) -> float:
+        """Monotonic time in seconds."""
+        return self._loop.time()
+
+    def spawn(self, birth: Birth) -> None:
+        """Begin to start a process; returns at once."""
+        key = (birth.child, birth.incarnation)
+        self._starting.add(key)
+        self._lives[key] = life = self._loop.create_task(self._live(birth), name=f"life of {birth.child}")
+        life.add_done_callback(lambda _: self._lives.pop(key, None))
+
+    def terminate(self, child: str, incarnation: int) -> None:
+        """Send SIGTERM, and SIGCONT because a suspended process would not hear it, to the leader."""
+        if running := self._running.get((child, incarnation)):
+            running.send(signal.SIGTERM, signal.SIGCONT)
+
+    def dump_stacks(self, child: str, incarnation: int) -> None:
+        """Have a Python worker dump its stacks; nothing for a command, which the signal would end."""
+        running = self._running.get((child, incarnation))
+        if running is not None and running.understands_stacks:
+            running.send(boot.STACKS_SIGNAL, signal.SIGCONT)
+
+    def kill(self, child: str, incarnation: int) -> None:
+        """SIGKILL the whole group; one that is still being started is killed as soon as it is there."""
+        key = (child, incarnation)
+        if running := self._running.get(key):
+            running.kill()
+        elif key in self._starting:
+            self._doomed.add(key)
+
+    def pids(self) -> dict[str, int]:
+        """The pids of the living children, by id."""
+        return {child: running.pid for (child, _), running in self._running.items()}
+
+    def helpers(self) -> set[int]:
+        """The pids of the hidden processes: forkserver, resource tracker, launcher."""
+        launcher = self._launcher.pid
+        return self._forkserver.pids | ({launcher} if launcher is not None else set())
+
+    async def open(self) -> None:
+        """Start the forkserver and the launcher. Raises OSError when that fails."""
+        self._open_files = descriptors.raise_limit()
+        descriptors.check_capacity(self._capacity)
+        if not prctl.is_subreaper():
+            prctl.set_subreaper(wanted=True)
+            self._adopts = True
+        await self._launcher.open()
+        # In the thread of all later starts: the forkserver dies with the thread that started it.
+        await self._loop.run_in_executor(self._executor, self._forkserver.start)
+        self._tell_directory()
+        self._orphans.open()
+
+    async def close(self) -> None:
+        """Kill whatever is left and end the helpers; harmless when repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._end_lives()
+        self._orphans.close()
+        await self._loop.run_in_executor(self._executor, self._forkserver.stop)
+        # The last act of the launcher is that of a guardian: whoever still carries our mark is killed.
+        await self._launcher.close()
+        self._orphans.sweep()
+        self._executor.shutdown()
+        if self._adopts:
+            prctl.set_subreaper(wanted=False)
+        # What has been told on the way is heard before this returns.
+        await asyncio.sleep(0)
+
+    async def _end_lives(self) -> None:
+        for child, incarnation in list(self._lives):
+            self.kill(child, incarnation)
+        if self._lives:
+            await asyncio.wait(self._lives.values(), timeout=_CLOSE_PATIENCE)
+        if self._lives:
+            # Somebody does not answer. Without its helpers, no start can be under way any more.
+            self._forkserver.kill()
+            self._launcher.kill()
+            await asyncio.wait(self._lives.values(), timeout=_CLOSE_PATIENCE)
+
+    async def _live(self, birth: Birth) -> None:
+        """One incarnation, from its start to its burial."""
+        key = (birth.child, birth.incarnation)
+        try:
+            running = await self._start(birth)
+        except (StartFailed, OSError) as error:
+            self._forget(key)
+            permanent = isinstance(error, StartFailed) and error.permanent
+            self._tell(SpawnFailed(*key, detail=str(error), permanent=permanent))
+            return
+        self._running[key] = running
+        self._starting.discard(key)
+        self._tell(Spawned(*key, pid=running.pid))
+        if key in self._doomed:
+            running.kill()
+        status = await running.ended()
+        self._forget(key)
+        running.release()
+        await self._orphans.bury(key, running.pid)
+        self._launcher.untrack(running.pid)
+        self._tell(Exited(*key, status=status))
+
+    def _tell(self, event: HostEvent) -> None:
+        # By way of the loop: an error of whoever listens must not end the life that is told about.
+        self._loop.call_soon(self._sink, event)
+
+    async def _start(self, birth: Birth) -> Running:
+        if self._closed:
+            raise StartFailed("the root is shutting down; nothing is started any more")
+        if birth.program.start is None:
+            return await self._start_command(birth)
+        forked, output = await self._loop.run_in_executor(self._executor, self._fork, birth)
+        self._tell_directory()
+        self._launcher.track(forked.pid)
+        self._attach_output(birth.child, birth.incarnation, output)
+        return Worker(self._loop, forked)
+
+    def _fork(self, birth: Birth) -> tuple[Forked, int]:
+        """Start a worker; return it and the read end of its output. Runs in the executor's thread."""
+        descriptors.check_headroom()
+        read_end, write_end = os.pipe()
+        try:
+            return self._forkserver.fork(self._worker_order(birth), write_end), read_end
+        except BaseException:
+            os.close(read_end)
+            raise
+        finally:
+            os.close(write_end)
+
+    async def _start_command(self, birth: Birth) -> Running:
+        descriptors.check_headroom()
+        read_end, write_end = os.pipe()
+        try:
+            launched = await self._launcher.spawn(self._command_order(birth), write_end)
+        except BaseException:
+            os.close(read_end)
+            raise
+        self._attach_output(birth.child, birth.incarnation, read_end)
+        return CommandProcess(self._loop, launched)
+
+    def _worker_order(self, birth: Birth) -> boot.Order:
+        program = birth.program
+        assert program.start is not None
+        files, strict = self._files_of(program)
+        return boot.Order(
+            child=birth.child,
+            start=program.start,
+            launch=birth.launch,
+            environment=self._environment_of(birth),
+            open_files=files,
+            strict=strict,
+            nice=program.limits.nice,
+            directory=program.directory,
+        )
+
+    def _command_order(self, birth: Birth) -> dict[str, Any]:
+        program = birth.program
+        files, strict = self._files_of(program)
+        return {
+            "argv": list(program.command),
+            "environment": self._environment_of(birth),
+            "directory": program.directory,
+            "user": program.user,
+            "nice": program.limits.nice,
+            "open_files": files,
+            "strict": strict,
+        }
+
+    def _environment_of(self, birth: Birth) -> dict[str, str]:
+        return {**birth.program.environment, **marks.marks(birth.child, birth.incarnation, os.getpid())}
+
+    def _files_of(self, program: Program) -> tuple[int, bool]:
+        """The limit of open files, and whether it is a wish: else children get what the root was given."""
+        wanted = program.limits.open_files
+        return (self._open_files, False) if wanted is None else (wanted, True)
+
+    def _tell_directory(self) -> None:
+        if (directory := self._forkserver.directory) is not None:
+            self._launcher.tidy(directory)
+
+    def _forget(self, key: Key) -> None:
+        self._running.pop(key, None)
+        self._starting.discard(key)
+        self._doomed.discard(key)
+
+    def _sessions(self) -> dict[int, Key]:
+        return {running.pid: key for key, running in self._running.items()}
+
+    def _is_living(self, key: Key) -> bool:
+        return key in self._running or key in self._starting

@@ -1,0 +1,1 @@
+"""The root's conversations, over the network in memory."""

@@ -1,0 +1,1 @@
+"""Tree files, from text to specifications."""

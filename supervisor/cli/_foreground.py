@@ -1,0 +1,106 @@
+"""Becoming the root process, or starting one in the background."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from supervisor.cli._failure import FAILED, Failure
+from supervisor.cli._importable import module_command
+from supervisor.cli._surroundings import Surroundings, surroundings
+from supervisor.cli.check import refuse_unusable
+from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, load
+from supervisor.config.errors import Problem
+
+BANNER = """\
+*** DEMO: no tree file was found, so this is the built-in one: recorded market data, paper money.
+*** Write your own with `supervisor init`, or name one with --config FILE.
+"""
+READY = b"ready\n"
+"""What a detached root says on stdout when all children are ready."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What ``supervisor start`` was asked for. ``limits``: the duration and the restarts of this run."""
+
+    config: str | None
+    wishes: Wishes
+    limits: tuple[float | None, int | None] = (None, None)
+    detach: bool = False
+    preflight: bool = False
+    detached_child: bool = False
+
+
+def start_tree(order: Order) -> None:
+    """Do it. Ends this process's command with the exit status of the run."""
+    here = surroundings()
+    if not (order.detach or order.preflight or here.is_root_module):
+        _become_root_module()
+    source = find_tree(order.config, here.environ, here.cwd)
+    if order.detach and source.demo:
+        raise ConfigError([Problem(origin="--detach", says="needs a tree file: name one with --config FILE")])
+    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    if not order.detached_child:
+        refuse_unusable(tree, programs=order.preflight)
+    if order.preflight:
+        _tell_preflight(tree)
+    elif order.detach:
+        from supervisor.cli._detach import start_detached
+
+        start_detached(tree, sys.argv[1:])
+    else:
+        _run(tree, source, order, here)
+
+
+def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
+    from supervisor.runtime import RunOptions
+
+    if source.demo:
+        click.echo(BANNER, err=True, nl=False)
+    duration, max_restarts = order.limits
+    options = RunOptions(
+        duration=duration,
+        max_restarts=max_restarts,
+        detached=order.detached_child,
+        announce=announce_ready if order.detached_child else None,
+    )
+    click.get_current_context().exit(here.run(tree, options))
+
+
+def _become_root_module() -> None:
+    # Children of a forkserver run the root's main module again, unless it is a package's __main__.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [*module_command("supervisor"), *sys.argv[1:]])
+
+
+def announce_ready() -> None:
+    """Tell the waiting parent that all is ready, and let go of its terminal."""
+    with suppress(OSError):
+        # The parent may have given up waiting, which is no reason to stop.
+        os.write(1, READY)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def _tell_preflight(tree: Tree) -> None:
+    click.echo(f"configuration: good ({tree.name})")
+    click.echo("workers and programs: all there")
+    place = _nearest_existing(tree.state_dir)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise Failure(f"state directory: {place} is not writable; choose another with --state-dir", FAILED)
+    click.echo(f"state directory: writable ({tree.state_dir})")
+
+
+def _nearest_existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,94 @@
+"""The status object as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from supervisor.config.durations import format_duration, format_size
+
+_COLUMNS: Final = (
+    "NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "CPU", "MEMORY", "NEXT",
+)  # fmt: skip
+_RIGHT: Final = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "NEXT"})
+_STYLES: Final = {
+    "ready": "green", "healthy": "green", "starting": "yellow", "stopping": "yellow", "backoff": "yellow",
+    "degraded": "yellow", "parked": "bold red", "held": "bold red", "critical": "bold red",
+    "stopped": "dim", "down": "dim",
+}  # fmt: skip
+_PIPE_WIDTH: Final = 160
+"""Columns when stdout is no terminal, so that a script sees whole lines."""
+
+
+def print_status(status: Mapping[str, Any]) -> None:
+    """Write the table to stdout."""
+    _console().print(_rendered(status))
+
+
+def watch_status(ask: Callable[[], Mapping[str, Any]], wait: Callable[[], None]) -> None:
+    """Show the table in place, again and again, until interrupted."""
+    with Live(_rendered(ask()), console=_console(), auto_refresh=False) as live:
+        while True:
+            wait()
+            live.update(_rendered(ask()), refresh=True)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def _rendered(status: Mapping[str, Any]) -> Group:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in _COLUMNS:
+        side: Literal["left", "right"] = "right" if column in _RIGHT else "left"
+        table.add_column(column, justify=side, no_wrap=column != "LAST EXIT")
+    notes = []
+    for child in status["children"]:
+        table.add_row(*_row(child))
+        if child["state"] in {"parked", "held", "backoff"} and child["last_error"]:
+            notes.append(Text(f"{child['id']}: {child['last_error']}", style="red"))
+    return Group(Text(_headline(status["root"]), style="bold"), table, *notes)
+
+
+def _headline(root: Mapping[str, Any]) -> str:
+    name = "DEMO" if root.get("demo") else root["config"]
+    state = f"{root['state']}, {root['health']}, pid {root['pid']}, up {format_duration(root['uptime'])}"
+    return f"{name}  {state}, state in {root['state_dir']}"
+
+
+def _row(child: Mapping[str, Any]) -> list[Text | str]:
+    depth = max(0, child["path"].count("/") - 1)
+    return [
+        "  " * depth + child["id"],
+        Text(child["state"], style=_STYLES.get(child["state"], "")),
+        Text(child["health"] or "-", style=_STYLES.get(child["health"], "")),
+        _or_dash(child["pid"], str),
+        _or_dash(child["uptime"], format_duration),
+        _restarts(child),
+        _last_exit(child["last_exit"]),
+        _or_dash(child["cpu_percent"], lambda percent: f"{percent:.1f}%"),
+        _or_dash(child["memory"], format_size),
+        _or_dash(child["next_restart_in"], format_duration),
+    ]
+
+
+def _or_dash(value: Any, form: Callable[[Any], str]) -> str:
+    return "-" if value is None else form(value)
+
+
+def _restarts(child: Mapping[str, Any]) -> str:
+    allowed = child["max_restarts"]
+    return f"{child['restarts_in_window']}/{'-' if allowed is None else allowed}"
+
+
+def _last_exit(last: Mapping[str, Any] | None) -> str:
+    if last is None:
+        return "-"
+    how = last["signal"] or (f"code {last['code']}" if last["code"] is not None else "")
+    return f"{last['reason']} ({how})" if how else str(last["reason"])

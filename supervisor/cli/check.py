@@ -1,0 +1,65 @@
+"""``supervisor check``."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import click
+
+from supervisor.cli._failure import USAGE, Failure
+from supervisor.cli._options import tree_options
+from supervisor.cli._surroundings import surroundings
+
+if TYPE_CHECKING:
+    from supervisor.config import Tree
+
+
+@click.command("check", short_help="Check a tree file and start nothing.")
+@click.option("--set", "sets", multiple=True, metavar="CHILD.KEY=VALUE", help="As for `supervisor start`.")
+@tree_options
+def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None) -> None:
+    """Check a tree file, with everything from the environment that overrides it, and start nothing.
+
+    All problems are told at once. Also tried: whether each worker's `start` can be imported and each
+    program be found. Exit status 0 or 2.
+
+    \b
+    Example:
+      supervisor check --config /etc/supervisor-tree/supervisor.toml
+    """
+    from supervisor.config import Wishes, find_tree, load, workers
+
+    here = surroundings()
+    source = find_tree(config, here.environ, here.cwd)
+    wishes = Wishes(sets=sets, state_dir=state_dir)
+    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=wishes)
+    refuse_unusable(tree, programs=True)
+    click.echo(f"{tree.name}: good, {len(workers(tree.root))} processes, state in {tree.state_dir}")
+
+
+def refuse_unusable(tree: Tree, *, programs: bool) -> None:
+    """Raise Failure with 2 when a worker cannot be imported, or (``programs``) a program is not there."""
+    from supervisor.cli._importable import check_starts
+
+    problems = [*check_starts(tree), *(missing_programs(tree) if programs else ())]
+    if problems:
+        raise Failure("\n".join(problems), USAGE)
+
+
+def missing_programs(tree: Tree) -> list[str]:
+    """Return a sentence for each command whose program does not exist or may not be run."""
+    from supervisor.config import workers
+
+    here = surroundings()
+    problems = []
+    for worker in workers(tree.root):
+        program = worker.program
+        if not program.command:
+            continue
+        path = program.environment.get("PATH", here.environ.get("PATH"))
+        wanted = program.command[0]
+        found = (here.cwd / (program.directory or "") / wanted) if "/" in wanted else wanted
+        if shutil.which(found, path=path) is None:
+            problems.append(f'child {worker.id}: command = ["{wanted}", ...]: there is no such program')
+    return problems

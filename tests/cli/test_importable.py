@@ -1,0 +1,74 @@
+"""Whether the start of each worker can be imported is known before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from supervisor.cli._importable import check_starts
+from supervisor.config import Source, Tree, load
+
+MODULE = """
+import sys
+print("noise on stdout")
+value = 3
+def main(launch): ...
+"""
+
+
+def tree_of(directory: Path, *starts: str) -> Tree:
+    """Load a tree with these workers."""
+    text = "".join(f'[[child]]\nid = "c{n}"\nstart = "{start}"\n' for n, start in enumerate(starts))
+    path = directory / "tree.toml"
+    path.write_text(text)
+    return load(Source(path=path, name="tree.toml", demo=False, home=directory), environ={}, cwd=directory)
+
+
+@pytest.mark.req("S12")
+def test_each_failure_is_one_sentence(tmp_path: Path) -> None:
+    """What cannot be imported or called is told; a good module beside the file is found."""
+    (tmp_path / "good_one.py").write_text(MODULE)
+    (tmp_path / "bad_one.py").write_text("raise RuntimeError('no config')")
+    (tmp_path / "leaver.py").write_text("raise SystemExit(3)")
+    starts = (
+        "good_one:main",
+        "absent:main",
+        "good_one:man",
+        "good_one:value",
+        "bad_one:main",
+        "leaver:main",
+    )
+
+    assert check_starts(tree_of(tmp_path, *starts)) == [
+        f'child {child}: start = "{start}" cannot be used: {why}'
+        for child, start, why in (
+            ("c1", "absent:main", "ModuleNotFoundError: No module named 'absent'"),
+            ("c2", "good_one:man", "AttributeError: module 'good_one' has no attribute 'man'"),
+            ("c3", "good_one:value", "value is a int, not a callable"),
+            ("c4", "bad_one:main", "RuntimeError: no config"),
+            ("c5", "leaver:main", "SystemExit: 3"),
+        )
+    ]
+
+
+@pytest.mark.req("S12")
+def test_a_module_that_ends_the_process(tmp_path: Path) -> None:
+    """A module that takes the whole process down while it is imported is told as that."""
+    (tmp_path / "deadly.py").write_text(
+        "import os, sys\nsys.stderr.write('boom')\nsys.stderr.flush()\nos._exit(9)"
+    )
+
+    (said,) = check_starts(tree_of(tmp_path, "deadly:main"))
+    assert said.endswith("the process that tried it ended with 9: boom")
+
+
+@pytest.mark.req("S12")
+def test_a_folder_of_our_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a folder named like this package lies in the working directory, the installed one is used."""
+    (tmp_path / "supervisor").mkdir()
+    (tmp_path / "supervisor" / "__init__.py").write_text("raise RuntimeError('the wrong one')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+
+    assert check_starts(tree_of(tmp_path, "supervisor.config.durations:parse_duration")) == []

@@ -1,0 +1,1 @@
+"""The trading system: rooms with the same furniture. Imports ``protocol``, never ``supervisor``."""

@@ -1,0 +1,67 @@
+"""What can go wrong in the broker's core.
+
+```
+BrokerError
+|-- IllegalTransition   an order was told something that cannot follow its state (a defect of the caller)
+|-- UnfitInput          an input is neither a market nor a strategy (PersonMustLook: exit 78)
+|-- LedgerBroken        the books do not add up             (PersonMustLook: exit 78)
+`-- CorruptState        the stored state cannot be read back (PersonMustLook: exit 78)
+```
+``IllegalTransition`` lives beside its table in ``orders.py``.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from protocol.messages.stream import Role
+from workers.shared.exits import PersonMustLook
+
+
+class BrokerError(Exception):
+    """Base of the broker's own errors."""
+
+
+class LedgerBroken(BrokerError, PersonMustLook):
+    """The cash that was counted differs from the cash that the books explain."""
+
+    def __init__(self, counted: Decimal, explained: Decimal) -> None:
+        super().__init__(counted, explained)
+        self.counted, self.explained = counted, explained
+
+    def __str__(self) -> str:
+        return (
+            f"the books do not balance: cash is {self.counted}, but start + realised - fees + funding"
+            f" explains {self.explained}; nothing is traded any more: keep broker.db for inspection and"
+            " start with a fresh state directory or a backup"
+        )
+
+
+class UnfitInput(BrokerError, PersonMustLook):
+    """An input of the broker is not something that a broker reads."""
+
+    def __init__(self, source: str, role: Role, market: str | None) -> None:
+        super().__init__(source, role, market)
+        self.source, self.role, self.market = source, role, market
+
+    def __str__(self) -> str:
+        found = type(self.role).__name__.removesuffix("Role").lower()
+        beside = f" beside the market {self.market!r}" if self.market and found == "market" else ""
+        return (
+            f"input {self.source!r} of the broker sends {found}{beside}: it needs one feed and any number of"
+            " strategies; correct the key inputs of its config"
+        )
+
+
+class CorruptState(BrokerError, PersonMustLook):
+    """The stored state of the broker cannot be read back."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return (
+            f"the stored state of the broker cannot be read ({self.cause}): put back a backup of"
+            " data/broker.db, or start with a fresh state directory"
+        )

@@ -1,0 +1,5 @@
+"""The feed: market data in, candles out. ``start = "workers.feed:main"``."""
+
+from workers.feed.__main__ import main
+
+__all__ = ["main"]

@@ -1,0 +1,56 @@
+"""The feed as a process."""
+
+from __future__ import annotations
+
+from loguru import logger
+
+from protocol.codec import MARKET
+from protocol.messages.control import Launch
+from protocol.messages.stream import MarketRole
+from workers.feed.config import FeedConfig, check
+from workers.feed.core import FeedCore
+from workers.feed.recording import Recording, load
+from workers.shared.process import run
+from workers.shared.worker import Context, Worker
+
+
+def main(launch: Launch) -> int:
+    """Run the feed that ``launch`` describes until SIGTERM; returns the exit code."""
+    return run(launch, build)
+
+
+def build(context: Context) -> Worker:
+    """Read the recording and go on from the row where the last incarnation stopped."""
+    config = check(context.config(FeedConfig), context.launch.child)
+    journal = context.open_journal()
+    recording = load(context.path(config.file), config)
+    _tell(recording, config)
+    core = FeedCore(recording, config.speed, journal.state())
+    return Worker(
+        core=core,
+        journal=journal,
+        role=_role(config),
+        encode=MARKET.encode,
+        source=core.source,
+        on_asked=core.asked,
+        timed=core,
+        condition=core.condition,
+    )
+
+
+def _role(config: FeedConfig) -> MarketRole:
+    return MarketRole(
+        symbol=config.symbol,
+        timeframe=config.timeframe,
+        instrument=config.instrument.as_message(),
+        lockstep=True,
+    )
+
+
+def _tell(recording: Recording, config: FeedConfig) -> None:
+    facts = {"file": config.file, "symbol": config.symbol, "candles": recording.count, "speed": config.speed}
+    logger.bind(**facts).info("recording opened")
+    for bad in recording.rows.examples:
+        logger.bind(symbol=config.symbol, line=bad.line, kind=bad.kind, text=bad.text).warning("row skipped")
+    if recording.rejected:
+        logger.bind(symbol=config.symbol, **recording.rows.rejected).warning("rows skipped in all")

@@ -1,0 +1,72 @@
+"""Reads a recording from disk: the only file of the feed that touches it."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+from workers.feed.errors import BadRecording
+from workers.feed.rows import CANDLE_HEADER, TRADE_HEADER
+
+HEADER = ",".join(CANDLE_HEADER)
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a candle file after its header. Raises BadRecording with a sentence."""
+    lines = _text(path, _bytes(path)).splitlines()
+    if not lines:
+        raise BadRecording(path=path, found="the file is empty", wanted=f"the first line must be {HEADER}")
+    _check_header(path, lines[0].strip())
+    return lines[1:]
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadRecording(
+            path=path, found="no such file", wanted="write the path of a candle file"
+        ) from error
+    except OSError as error:
+        raise BadRecording(
+            path=path, found=f"it cannot be read: {error.strerror}", wanted="a readable file is needed"
+        ) from error
+    return _inflated(path, content) if path.suffix == ".gz" else content
+
+
+def _inflated(path: Path, content: bytes) -> bytes:
+    if not content.startswith(GZIP_MAGIC):
+        raise BadRecording(
+            path=path, found="the file is not gzip", wanted="compress it, or take .gz off its name"
+        )
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise BadRecording(
+            path=path, found=f"the gzip data are damaged: {error}", wanted="fetch the file again"
+        ) from error
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadRecording(
+            path=path, found=f"byte {error.start} is not UTF-8", wanted="a text file of candles is needed"
+        ) from error
+
+
+def _check_header(path: Path, header: str) -> None:
+    columns = tuple(name.strip() for name in header.split(","))
+    if columns[: len(TRADE_HEADER)] == TRADE_HEADER:
+        raise BadRecording(
+            path=path,
+            found="it is a trade tape",
+            wanted=f"trade tapes come in a later version; use candles: {HEADER}",
+        )
+    if columns != CANDLE_HEADER:
+        raise BadRecording(
+            path=path, found=f"the first line is {header[:80]!r}", wanted=f"the header must be {HEADER}"
+        )

@@ -1,0 +1,149 @@
+"""A recording as a numbered stream: pure functions of the seq, so nothing is stored but the file.
+
+Seq n is the nth valid row. In ``loop`` the rows come again for ever, lap k shifted onward by k times the
+span of the recording; otherwise one End follows the last row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from protocol.codec import MARKET
+from protocol.messages.market import Candle, End, OnEnd
+from protocol.messages.stream import Record
+from workers.feed.config import FeedConfig
+from workers.feed.errors import BadRecording
+from workers.feed.file import HEADER, read_lines
+from workers.feed.rows import Layout, Row, Rows, parse, validated
+
+ENDLESS_SEQ: Final = 2**53
+"""The last seq of a recording that loops: more rows than any run reads."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of the configuration decides what the records are."""
+
+    symbol: str
+    timeframe: str
+    layout: Layout
+    on_end: OnEnd
+
+
+class Recording:
+    """The records of a recording. Reading is repeatable: the same seq is always the same record."""
+
+    def __init__(self, rows: Rows, settings: Settings) -> None:
+        self._rows = rows
+        self._settings = settings
+        self._count = len(rows.texts)
+        self._span_ms = rows.opens_ms[-1] + settings.layout.timeframe_ms - rows.opens_ms[0]
+        self.id = _fingerprint(rows, settings)
+        self.first_seq = 1
+        self.last_seq = ENDLESS_SEQ if settings.on_end == "loop" else self._count + 1
+
+    @property
+    def count(self) -> int:
+        """The number of valid rows of one lap."""
+        return self._count
+
+    @property
+    def length_ms(self) -> int:
+        """The length of a candle."""
+        return self._settings.layout.timeframe_ms
+
+    @property
+    def rejected(self) -> int:
+        """The number of rows of the file that were skipped."""
+        return sum(self._rows.rejected.values())
+
+    @property
+    def rows(self) -> Rows:
+        """The rows and what was skipped."""
+        return self._rows
+
+    def read(self, after: int, limit: int) -> tuple[Record, ...]:
+        """Return at most ``limit`` records after seq ``after``."""
+        last = min(after + limit, self.last_seq)
+        return tuple(self.record(seq) for seq in range(max(after, 0) + 1, last + 1))
+
+    def record(self, seq: int) -> Record:
+        """Return record ``seq``; its time is the close of the candle."""
+        message = self.message(seq)
+        at_ms = message.at_ms if isinstance(message, End) else message.close_ms
+        return Record(seq, at_ms, MARKET.encode(message))
+
+    def message(self, seq: int) -> Candle | End:
+        """Return what record ``seq`` says."""
+        if self._is_end(seq):
+            return End(on_end=self._settings.on_end, at_ms=self.close_ms(self._count))
+        return self._candle(seq)
+
+    def close_ms(self, seq: int) -> int:
+        """Return the data time at which record ``seq`` is known; for seq 0 the open of the first row."""
+        if seq == 0:
+            return self._rows.opens_ms[0]
+        lap, index = divmod((self._count if self._is_end(seq) else seq) - 1, self._count)
+        return self._rows.opens_ms[index] + self._settings.layout.timeframe_ms + lap * self._span_ms
+
+    def seq_at(self, data_ms: float) -> int:
+        """Return the last seq that is known at data time ``data_ms``."""
+        length_ms = self._settings.layout.timeframe_ms
+        lap, offset_ms = divmod(data_ms - self._rows.opens_ms[0] - length_ms, self._span_ms)
+        if lap < 0:
+            return 0
+        within = bisect_right(self._rows.opens_ms, self._rows.opens_ms[0] + offset_ms)
+        seq = int(lap) * self._count + within
+        return self.last_seq if seq >= self._count and self.last_seq == self._count + 1 else seq
+
+    def candles_through(self, seq: int) -> int:
+        """Return how many of the records up to ``seq`` are candles."""
+        return seq - 1 if self._is_end(seq) else seq
+
+    def _is_end(self, seq: int) -> bool:
+        return self._settings.on_end != "loop" and seq > self._count
+
+    def _candle(self, seq: int) -> Candle:
+        lap, index = divmod(seq - 1, self._count)
+        row = parse(self._rows.texts[index], self._settings.layout)
+        assert isinstance(row, Row)  # it was one when the file was read
+        open_ms = row.open_ms + lap * self._span_ms
+        return Candle(
+            symbol=self._settings.symbol,
+            timeframe=self._settings.timeframe,
+            open_ms=open_ms,
+            close_ms=open_ms + self._settings.layout.timeframe_ms,
+            open=row.open,
+            high=row.high,
+            low=row.low,
+            close=row.close,
+            volume=row.volume,
+        )
+
+
+def load(path: Path, config: FeedConfig) -> Recording:
+    """Read the whole file and check every row. Raises BadRecording when there is nothing to send."""
+    layout = Layout(config.timeframe_ms, config.time, config.volume)
+    rows = validated(read_lines(path), layout)
+    if not rows.texts:
+        raise BadRecording(path=path, found=_nothing(rows), wanted=f"rows must be {HEADER}")
+    return Recording(rows, Settings(config.symbol, config.timeframe, layout, config.on_end))
+
+
+def _nothing(rows: Rows) -> str:
+    if not rows.rejected:
+        return "it holds a header and no rows"
+    first = rows.examples[0]
+    return f"none of its rows is valid; line {first.line} ({first.kind}): {first.text!r}"
+
+
+def _fingerprint(rows: Rows, settings: Settings) -> str:
+    """Return a name that is the same for the same records, whatever the file is called."""
+    digest = hashlib.sha256(repr(settings).encode())
+    for text in rows.texts:
+        digest.update(text.encode() + b"\n")
+    return digest.hexdigest()[:32]

@@ -1,0 +1,157 @@
+"""From the text of a recording to valid rows: pure, the whole file at once.
+
+A row is kept as its own text, so that a month of minutes is a few megabytes; it becomes a Candle when it is
+read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Literal
+
+CANDLE_HEADER: Final = ("ts_ms", "open", "high", "low", "close", "volume")
+TRADE_HEADER: Final = ("ts_ms", "price", "amount", "side")
+MAX_ROWS_LOGGED: Final = 5
+BASE_PLACES: Final = Decimal("0.00000001")
+FAR_OFF: Final = Decimal("0.5")
+"""A close further than this share off the last one waits for the next row to confirm it."""
+
+# Up to 18 digits before the point and after it: all real markets, and no number that Decimal rounds.
+NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?(?:[eE][+-]?\d)?\Z", re.ASCII)
+TIME: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to read the columns; as in the feed's configuration."""
+
+    timeframe_ms: int
+    time: Literal["open", "close"] = "open"
+    volume: Literal["base", "quote"] = "base"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candle of the file; volume in the base currency."""
+
+    open_ms: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A line that was skipped, and why. ``kind`` is a fixed name to count by."""
+
+    line: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The valid rows, as text, with the times at which they open; what was skipped, counted by kind."""
+
+    texts: tuple[str, ...]
+    opens_ms: tuple[int, ...]
+    rejected: Mapping[str, int]
+    examples: tuple[BadRow, ...]
+
+
+def parse(text: str, layout: Layout) -> Row | str:
+    """Return the row that ``text`` holds, or the kind of its fault."""
+    fields = text.split(",")
+    if len(fields) != len(CANDLE_HEADER):
+        return "columns"
+    if not TIME.match(fields[0]) or not all(map(NUMBER.match, fields[1:])):
+        return "number"
+    return _checked(int(fields[0]), [Decimal(value) for value in fields[1:]], layout)
+
+
+def _checked(ts_ms: int, numbers: list[Decimal], layout: Layout) -> Row | str:
+    opened, high, low, close, volume = numbers
+    open_ms = ts_ms if layout.time == "open" else ts_ms - layout.timeframe_ms
+    if open_ms < 0 or open_ms % layout.timeframe_ms:
+        return "off_grid"
+    if low <= 0:
+        return "price"
+    if low > min(opened, close) or high < max(opened, close):
+        return "range"
+    if layout.volume == "quote":
+        volume = (volume / close).quantize(BASE_PLACES)
+    return Row(open_ms, opened, high, low, close, volume)
+
+
+def validated(lines: Iterable[str], layout: Layout) -> Rows:
+    """Keep the valid rows of ``lines`` (without the header), strictly increasing in time."""
+    keeper = _Keeper()
+    for number, text in enumerate(lines, start=2):
+        if stripped := text.strip():
+            keeper.take(number, stripped, parse(stripped, layout))
+    return keeper.rows()
+
+
+@dataclass
+class _Keeper:
+    texts: list[str] = field(default_factory=list)
+    opens_ms: list[int] = field(default_factory=list)
+    last_close: Decimal | None = None
+    waiting: tuple[int, str, Row] | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: list[BadRow] = field(default_factory=list)
+
+    def take(self, line: int, text: str, row: Row | str) -> None:
+        if isinstance(row, str):
+            self._reject(line, row, text)
+        elif row.open_ms <= self._newest_ms():
+            self._reject(line, "order", text)
+        else:
+            self._release_waiting(row.close)
+            self._keep_or_hold(line, text, row)
+
+    def rows(self) -> Rows:
+        self._drop_waiting()
+        return Rows(tuple(self.texts), tuple(self.opens_ms), dict(self.counts), tuple(self.examples))
+
+    def _newest_ms(self) -> int:
+        if self.waiting is not None:
+            return self.waiting[2].open_ms
+        return self.opens_ms[-1] if self.opens_ms else -1
+
+    def _keep_or_hold(self, line: int, text: str, row: Row) -> None:
+        if self.last_close is not None and _far(row.close, self.last_close):
+            self.waiting = (line, text, row)
+        else:
+            self._keep(text, row)
+
+    def _release_waiting(self, next_close: Decimal) -> None:
+        if self.waiting is not None and not _far(next_close, self.waiting[2].close):
+            self._keep(*self.waiting[1:])
+            self.waiting = None
+        self._drop_waiting()
+
+    def _drop_waiting(self) -> None:
+        if self.waiting is not None:
+            self._reject(self.waiting[0], "far_off", self.waiting[1])
+            self.waiting = None
+
+    def _keep(self, text: str, row: Row) -> None:
+        self.texts.append(text)
+        self.opens_ms.append(row.open_ms)
+        self.last_close = row.close
+
+    def _reject(self, line: int, kind: str, text: str) -> None:
+        self.counts[kind] += 1
+        if len(self.examples) < MAX_ROWS_LOGGED:
+            self.examples.append(BadRow(line, kind, text[:120]))
+
+
+def _far(close: Decimal, last: Decimal) -> bool:
+    return abs(close - last) > last * FAR_OFF

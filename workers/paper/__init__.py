@@ -1,0 +1,53 @@
+"""The command ``paper``: what the account holds and did.
+
+One file a command, discovered; files that begin with ``_`` are shared parts. It reads the workers' databases
+and changes nothing: while the tree runs, and with nothing running.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import click
+
+_HELP = """Show what the paper account holds and did.
+
+\b
+Examples:
+  paper fills                         every execution, oldest first
+  paper positions --json              one JSON object a line, amounts as strings
+  paper ledger --digest               one line that is the same when the books are the same
+
+\b
+State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that
+  of the root that ran last.
+Exit status: 0 done; 1 nothing to read, or it cannot be read; 2 usage, or several roots run and none
+  was named.
+"""
+
+
+class Commands(click.Group):
+    """Finds commands in this package; imports the one that is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        names = (found.name for found in pkgutil.iter_modules(__path__))
+        return sorted(name for name in names if not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command, None when there is none of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = importlib.import_module(f"{__name__}.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+
+@click.command(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Run one of the commands."""
+
+
+def main() -> None:
+    """Run the command line of this process; never returns."""
+    cli(prog_name="paper")

@@ -1,0 +1,107 @@
+"""One input of a worker: the consumer's half of the reliable stream, wired to a transport and a core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
+from protocol.errors import FrameError
+from protocol.journal import Cursor
+from protocol.messages.stream import Latest, Role
+from protocol.places import endpoint
+from protocol.subscriber import Subscriber
+from protocol.transport.port import Dealer, Transport
+from workers.shared.core import Core
+
+FIRST_CONTACT_ROOM = 1
+"""What is asked for before the core knows the input, and so cannot say how much room it has."""
+
+
+class Consumer:
+    """Follows ``source`` from ``cursor`` on behalf of ``core``. ``wake`` is called when something came."""
+
+    def __init__(
+        self,
+        source: str,
+        core: Core,
+        cursor: Cursor | None,
+        *,
+        clock: Callable[[], float],
+        wake: Callable[[], None],
+        bad_frame: Callable[[FrameError], None],
+    ) -> None:
+        self.source = source
+        self._core = core
+        self._clock, self._wake, self._bad_frame = clock, wake, bad_frame
+        journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
+        self._subscriber = Subscriber(source, journal=journal, after=after)
+        self._introduced: Role | None = None
+        self._past: Dealer | None = None
+        self.newest_ms: int | None = None
+
+    def connect(self, transport: Transport, runtime_dir: str) -> None:
+        """Subscribe to the present first, then open the way to the past."""
+        transport.subscriber(
+            endpoint(runtime_dir, self.source, "live"), self._on_broadcast, max_bytes=BROADCAST.max_bytes
+        )
+        self._past = transport.dealer(
+            endpoint(runtime_dir, self.source, "past"), self._on_past, max_bytes=STREAM_REPLY.max_bytes
+        )
+
+    def hand_over(self) -> None:
+        """Give the core what is here, as far as it has room."""
+        role = self._subscriber.role
+        if role is None:
+            return
+        if role != self._introduced:
+            self._core.introduce(self.source, role)
+            self._introduced = role
+        records = self._subscriber.take(max(self._core.room(self.source), 0))
+        if records:
+            self.newest_ms = max(self.newest_ms or 0, records[-1].at_ms)
+            self._core.receive(self.source, records)
+
+    def ask(self, now: float) -> None:
+        """Ask for more of the past when there is room for it, and reason to."""
+        room = self._core.room(self.source) if self._introduced else FIRST_CONTACT_ROOM
+        fetch = self._subscriber.poll(now, room)
+        if fetch is not None and self._past is not None:
+            self._past.send(STREAM_REQUEST.encode(fetch, stream=self.source))
+
+    def cursor(self, seq: int) -> Cursor:
+        """Return the cursor that says: everything up to ``seq`` is done."""
+        return Cursor(self._subscriber.journal or "", seq)
+
+    @property
+    def introduced(self) -> bool:
+        """Whether the producer has answered in this life."""
+        return self._introduced is not None
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the core has everything that the producer is known to have."""
+        return self._subscriber.caught_up
+
+    @property
+    def deadline(self) -> float:
+        """When :meth:`ask` is wanted though nothing came."""
+        return self._subscriber.next_deadline
+
+    def _on_past(self, frame: bytes) -> None:
+        try:
+            _, past = STREAM_REPLY.decode(frame)
+        except FrameError as error:
+            self._bad_frame(error)
+            return
+        self._subscriber.on_past(past, self._clock())
+        self._wake()
+
+    def _on_broadcast(self, frame: bytes) -> None:
+        try:
+            _, message = BROADCAST.decode(frame)
+        except FrameError as error:
+            self._bad_frame(error)
+            return
+        if not isinstance(message, Latest):
+            self._subscriber.on_broadcast(message, self._clock())
+            self._wake()

@@ -1,0 +1,92 @@
+"""The stream of a worker: the producer's half, wired to a transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
+from protocol.errors import FrameError
+from protocol.messages.stream import Record, Role
+from protocol.places import endpoint
+from protocol.publisher import Publisher, Source
+from protocol.transport.port import Outlet, Router, Transport
+
+TIP_S: Final = 1.0
+"""How often readers are told how far the stream goes, so that a lost last message is noticed."""
+LIVE_RECORDS: Final = 500
+"""The most records told in one live message; readers fetch what is beyond."""
+
+
+class Producer:
+    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears what a reader has already."""
+
+    def __init__(
+        self,
+        child: str,
+        source: Source,
+        role: Role,
+        *,
+        wall_ms: Callable[[], int],
+        wake: Callable[[], None],
+        bad_frame: Callable[[FrameError], None],
+        on_asked: Callable[[int], None] | None = None,
+    ) -> None:
+        self._child = child
+        self._source = source
+        self._publisher = Publisher(source, role)
+        self._wall_ms, self._wake, self._bad_frame = wall_ms, wake, bad_frame
+        self._on_asked = on_asked
+        self._told = source.last_seq
+        self._tip_at = 0.0
+        self._live: Outlet | None = None
+        self._past: Router | None = None
+
+    def bind(self, transport: Transport, runtime_dir: str) -> None:
+        """Open both doors. Raises EndpointUnusable."""
+        self._live = transport.publisher(endpoint(runtime_dir, self._child, "live"))
+        self._past = transport.router(
+            endpoint(runtime_dir, self._child, "past"), self._on_question, max_bytes=STREAM_REQUEST.max_bytes
+        )
+
+    def announce(self, committed: Sequence[Record]) -> None:
+        """Tell readers what is new: the records just committed, or what the source has got by itself."""
+        records = committed or self._source.read(self._told, LIVE_RECORDS)
+        self._told = self._source.last_seq
+        if self._live is not None and records:
+            frame = BROADCAST.encode(
+                self._publisher.live(records[:LIVE_RECORDS]),
+                stream=self._child,
+                seq=records[-1].seq,
+                at_ms=self._wall_ms(),
+            )
+            self._live.send(frame)
+
+    def tell_tip(self, now: float) -> None:
+        """Say how far the stream goes, when it is time again."""
+        if now < self._tip_at or self._live is None:
+            return
+        self._tip_at = now + TIP_S
+        tip = self._publisher.tip()
+        self._live.send(BROADCAST.encode(tip, stream=self._child, seq=tip.last_seq, at_ms=self._wall_ms()))
+
+    @property
+    def deadline(self) -> float:
+        """When :meth:`tell_tip` is due."""
+        return self._tip_at
+
+    def _on_question(self, identity: bytes, frame: bytes) -> None:
+        try:
+            _, fetch = STREAM_REQUEST.decode(frame)
+        except FrameError as error:
+            self._bad_frame(error)
+            return
+        if self._on_asked is not None:
+            self._on_asked(fetch.after)
+            self._wake()
+        if self._past is not None:
+            past = self._publisher.answer(fetch)
+            self._past.send(
+                identity,
+                STREAM_REPLY.encode(past, stream=self._child, seq=past.last_seq, at_ms=self._wall_ms()),
+            )

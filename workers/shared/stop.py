@@ -1,0 +1,29 @@
+"""The wish to stop: SIGTERM and SIGINT only note it, the loop does the work."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+
+class Stop:
+    """Notes the wish from the moment of :meth:`install`, also while nothing runs yet that could obey."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._tell: Callable[[], object] | None = None
+
+    def install(self) -> None:
+        """Take over SIGTERM and SIGINT of this process. Only in the main thread."""
+        signal.signal(signal.SIGTERM, self._noted)
+        signal.signal(signal.SIGINT, self._noted)
+
+    def tell(self, callback: Callable[[], object] | None) -> None:
+        """Call ``callback`` at the next wish (None: nobody); it must be safe in a signal handler."""
+        self._tell = callback
+
+    def _noted(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        if self._tell is not None:
+            self._tell()

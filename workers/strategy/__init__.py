@@ -1,0 +1,5 @@
+"""The strategy worker: candles in, signals and orders out. ``start = "workers.strategy:main"``."""
+
+from workers.strategy.__main__ import main
+
+__all__ = ["main"]

@@ -1,0 +1,81 @@
+"""From the name in the tree file to a strategy object."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from workers.shared.config import BadConfig, decode
+from workers.strategy.api import Strategy
+from workers.strategy.ma_cross import MaCross
+
+SHIPPED: Final[Mapping[str, type[Strategy]]] = {"ma_cross": MaCross}
+COMING: Final = ("rsi_reversal", "donchian", "remote")
+
+
+class BadStrategy(BadConfig):
+    """The class that the tree file names cannot be used."""
+
+
+def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) -> Strategy:
+    """Return the strategy ``name`` with its checked ``parameters``; files are relative to ``folder``.
+
+    Raises BadStrategy (no such file, module or class; it cannot be imported) or BadConfig (a parameter).
+    """
+    key = f"{child}.config.strategy"
+    kind = SHIPPED.get(name) or _own(name, key, folder)
+    checked = decode(parameters, kind.Parameters, child, section="config.parameters")
+    try:
+        return kind(checked)
+    except Exception as error:
+        raise BadStrategy(key=key, found=name, problem=f"its constructor raised {_told(error)}") from error
+
+
+def _own(name: str, key: str, folder: Path) -> type[Strategy]:
+    where, separator, class_name = name.rpartition(":")
+    if not separator or not where or not class_name:
+        raise BadStrategy(key=key, found=name, problem=_unknown(name))
+    module = _module(where, name, key, folder)
+    kind = getattr(module, class_name, None)
+    if not (isinstance(kind, type) and issubclass(kind, Strategy)):
+        found = "no such class" if kind is None else "not a subclass of workers.strategy.api.Strategy"
+        raise BadStrategy(key=key, found=name, problem=f"{class_name} in {where}: {found}")
+    return kind
+
+
+def _unknown(name: str) -> str:
+    if name in COMING:
+        return f"comes in a later version; shipped now: {', '.join(SHIPPED)}"
+    return f'allowed: {", ".join(SHIPPED)}, "file.py:Class" or "package.module:Class"'
+
+
+def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
+    try:
+        return _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
+    except FileNotFoundError as error:
+        raise BadStrategy(key=key, found=name, problem=f"no such file: {folder / where}") from error
+    except ModuleNotFoundError as error:
+        raise BadStrategy(key=key, found=name, problem=f"{error}; install it, or name a .py file") from error
+    except (Exception, SystemExit) as error:
+        raise BadStrategy(key=key, found=name, problem=f"importing it raised {_told(error)}") from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    spec = importlib.util.spec_from_file_location(f"strategy_file_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and msgspec look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

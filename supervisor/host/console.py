@@ -6,10 +6,12 @@ import os
 import queue
 import select
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from supervisor.host.render import Renderer
+from supervisor.host.throttle import Throttle
 
 _ROOM: Final = 1000
 
@@ -20,10 +22,19 @@ class Console:
     ``colour`` None: when the stream is a terminal and ``NO_COLOR`` is not set.
     """
 
-    def __init__(self, stream: IO[str], *, colour: bool | None = None, room: int = _ROOM) -> None:
+    def __init__(
+        self,
+        stream: IO[str],
+        *,
+        colour: bool | None = None,
+        room: int = _ROOM,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         plain = bool(os.environ.get("NO_COLOR")) or not stream.isatty()
         self._renderer = Renderer(colour=not plain if colour is None else colour)
         self._stream = stream
+        self._throttle = Throttle()
+        self._now = now
         self._fd = _descriptor(stream)
         self._queue: queue.Queue[Mapping[str, Any] | None] = queue.Queue(room)
         self._lock = threading.Lock()
@@ -35,9 +46,14 @@ class Console:
         self._thread.start()
 
     def show(self, record: Mapping[str, Any]) -> None:
-        """Take a record for the terminal, or count it as dropped. DEBUG is for the files alone."""
-        if record.get("level") == "DEBUG":
+        """Take a record for the terminal, or count it as dropped.
+
+        DEBUG is for the files alone, and so is what a process repeats many times a second at INFO.
+        """
+        worth_showing = self._worth_showing(record)
+        if worth_showing is None:
             return
+        record = worth_showing
         try:
             self._queue.put_nowait(record)
         except queue.Full:
@@ -56,6 +72,19 @@ class Console:
             return False
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _worth_showing(self, record: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        level = record.get("level")
+        if level == "DEBUG":
+            return None
+        if level != "INFO" or record.get("stream") == "output":
+            return record
+        process, message = str(record.get("process")), str(record.get("message"))
+        with self._lock:
+            skipped = self._throttle.admit(process, message, self._now())
+        if skipped is None:
+            return None
+        return {**record, "message": f"{message} (+{skipped} like this)"} if skipped else record
 
     def _run(self) -> None:
         while (record := self._queue.get()) is not None:

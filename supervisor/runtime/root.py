@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from protocol import places
@@ -61,6 +63,7 @@ class Root:
         self._tree = tree
         self._output = output
         self._announce = announce
+        self._announced = False
         self._max_restarts = max_restarts
         self._specs = {spec.id: spec for spec in workers(tree.root)}
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
@@ -247,9 +250,12 @@ class Root:
         heartbeat = self._specs[child].heartbeat
         if heartbeat is not None:
             self._liveness.watch(child, incarnation, heartbeat, self._host.now())
-        if self._announce is not None and self._all_ready(child):
-            announce, self._announce = self._announce, None
-            announce()
+        if not self._announced and self._all_ready(child):
+            self._announced = True
+            command = Path(sys.executable).with_name("supervisor")
+            say("INFO", f"all children are ready; from another shell: {command} status")
+            if self._announce is not None:
+                self._announce()
 
     def _all_ready(self, newest: str) -> bool:
         views = self._engine.view(self._host.now())

@@ -63,8 +63,8 @@ class Ending:
 class ChildNode:
     """The part of a child that its supervisor keeps. ``queue`` is the lane in which it is operated on.
 
-    ``wanted`` is what the operator wishes; ``finished`` that a temporary child has had its one run;
-    ``failed_path`` the ids from here down to the one whose failed start made the last one here fail.
+    ``wanted`` is what the operator wishes; ``finished`` that a temporary child has had its one run; ``gone``
+    that it was taken off the list for good: nothing may start it any more; ``failed_path`` the ids from here down to the one whose failed start made the last one here fail.
     """
 
     def __init__(self, ctx: Context, child_id: str, parent: SupervisorNode | None, queue: Lane) -> None:
@@ -75,6 +75,7 @@ class ChildNode:
         self.record = Record.STOPPED
         self.wanted = True
         self.finished = False
+        self.gone = False
         self.phase = Phase.DOWN
         self.death: Ending | None = None
         self.last_exit: Ending | None = None

@@ -28,6 +28,7 @@ class Engine:
     def __init__(self, spec: SupervisorSpec, *, uniform: Callable[[], float], otp: bool = False) -> None:
         self._ctx = Context(uniform, otp=otp)
         self._root = SupervisorNode(self._ctx, spec, None)
+        self._ended = False
         self._operator = Operator(self._ctx)
         self._calls = Calls(self._ctx)
 
@@ -79,9 +80,10 @@ class Engine:
     def _take(self, event: events.Event) -> None:
         match event:
             case events.Boot():
-                self._root.queue.post(self._boot())
+                if not self._ended:
+                    self._root.queue.post(self._boot())
             case events.ShutdownAsked(code):
-                self._root.shut_down(code)
+                self._shut_down(code)
             case events.TimerFired(timer):
                 node = self._root if timer.child == self._root.id else self._ctx.nodes.get(timer.child)
                 if node is not None:
@@ -103,6 +105,13 @@ class Engine:
                 self._calls.take(event, self._supervisor(event.supervisor))
             case _:
                 self._take_fact(event)
+
+    def _shut_down(self, code: int) -> None:
+        if self._root.phase is not Phase.DOWN:
+            self._root.shut_down(code)
+        elif not self._ended:  # asked before the tree was started: it never will be
+            self._ctx.emit(Exit(code))
+        self._ended = True
 
     def _boot(self) -> Operation[None]:
         outcome = yield from self._root.start()

@@ -165,6 +165,8 @@ class SupervisorNode(ChildNode):
             self._release(child)
 
     def _release(self, child: Node) -> None:
+        child.gone = True
+        child.death = None
         child.disarm_all()
         if child.queue is not self.lane:
             child.queue.drop_inbox()

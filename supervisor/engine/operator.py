@@ -71,7 +71,7 @@ class Operator:
         if child.phase is not Phase.READY:
             yield from child.stop("restarted")  # a start that was cut may have left a process behind
         parent = child.parent
-        if parent is None or parent.closing or parent.phase is Phase.DOWN or child not in parent.children:
+        if parent is None or parent.closing or parent.phase is Phase.DOWN or child.gone:
             self._reply(request, child, ok=False, detail=_STOPPING)
         elif not child.wanted:
             self._reply(request, child, ok=False, detail=_SUPERSEDED)

@@ -69,6 +69,8 @@ class Recovery:
 
     def may_start(self, child: Node) -> bool:
         """Whether nobody wishes the child to stay down."""
+        if child.gone:
+            return False
         if self._ctx.otp:
             return True
         return child.wanted and not child.finished and child.record not in {Record.PARKED, Record.HELD}

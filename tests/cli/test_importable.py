@@ -69,6 +69,6 @@ def test_a_folder_of_our_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "supervisor").mkdir()
     (tmp_path / "supervisor" / "__init__.py").write_text("raise RuntimeError('the wrong one')")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
     assert check_starts(tree_of(tmp_path, "supervisor.config.durations:parse_duration")) == []

@@ -406,3 +406,14 @@ def test_loss_of_the_forkserver_is_one_failure_and_everyone_is_back_once() -> No
     assert {"a": "ready", "b": "ready", "c": "ready"} == world.states()
     assert [(2, 0)] * 3 == [(world.view(n).incarnation, world.view(n).consecutive_failures) for n in "abc"]
     assert [1, 1, 1] == [len(world.alive[name]) for name in "abc"]
+
+
+@pytest.mark.req("S8")
+def test_shutdown_asked_before_the_tree_is_started_wins() -> None:
+    """Nothing is ever started; the tree ends with 0."""
+    world = World(tree(worker("a")))
+    world.tell(events.ShutdownAsked())
+    world.boot().run_for(10.0)
+
+    assert world.exit_code == 0
+    assert world.spawned_at["a"] == []

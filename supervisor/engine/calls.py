@@ -236,9 +236,12 @@ def _find(supervisor: SupervisorNode, child_id: str) -> Node | None:
 
 def _specified(call: StartChild, supervisor: SupervisorSpec) -> ChildSpec | None:
     """The specification of the new child; None for an instance where there is no template, or the reverse."""
-    if isinstance(call.spec, str):
-        return None if supervisor.template is None else replace(supervisor.template, id=call.spec)
-    return call.spec if supervisor.template is None else None
+    template = supervisor.template
+    if not isinstance(call.spec, str):
+        return call.spec if template is None else None
+    if template is None:
+        return None
+    return replace(template, id=call.spec, program=call.program or template.program)
 
 
 def _ids(spec: ChildSpec) -> list[str]:

@@ -64,7 +64,8 @@ class ChildNode:
     """The part of a child that its supervisor keeps. ``queue`` is the lane in which it is operated on.
 
     ``wanted`` is what the operator wishes; ``finished`` that a temporary child has had its one run; ``gone``
-    that it was taken off the list for good: nothing may start it any more; ``failed_path`` the ids from here down to the one whose failed start made the last one here fail.
+    that it was taken off the list for good, so that nothing may start it any more; ``failed_path`` the ids
+    from here down to the one whose failed start made the last one here fail.
     """
 
     def __init__(self, ctx: Context, child_id: str, parent: SupervisorNode | None, queue: Lane) -> None:

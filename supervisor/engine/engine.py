@@ -13,7 +13,7 @@ from supervisor.engine.group import SupervisorNode
 from supervisor.engine.lane import Operation
 from supervisor.engine.operator import Operator
 from supervisor.engine.phase import Phase
-from supervisor.engine.spec import SupervisorSpec
+from supervisor.engine.spec import SupervisorSpec, WorkerSpec
 from supervisor.engine.view import ChildView, view_tree
 from supervisor.engine.worker import WorkerNode
 
@@ -68,6 +68,11 @@ class Engine:
         if isinstance(node, WorkerNode) and node.phase is not Phase.DOWN:
             return node.incarnation
         return None
+
+    def spec_of(self, child: str) -> WorkerSpec | None:
+        """The specification of a worker, also of one added while the tree runs; None: no such worker."""
+        node = self._ctx.nodes.get(child)
+        return node.spec if isinstance(node, WorkerNode) else None
 
     def ids(self) -> tuple[str, ...]:
         """The ids of all children, at any depth, in start order."""

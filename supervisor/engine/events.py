@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from supervisor.engine.spec import ChildSpec
+from supervisor.engine.spec import ChildSpec, Program
 
 Reason = Literal[
     "normal", "crashed", "killed", "hung", "stale", "start_timeout", "start_failed",
@@ -129,10 +129,14 @@ class Boot:
 
 @dataclass(frozen=True)
 class ShutdownAsked:
-    """Stop the whole tree in reverse start order, then exit with ``code``. Asking twice is harmless."""
+    """Stop the whole tree in reverse start order, then exit with ``code``. Asking twice is harmless.
+
+    ``by`` names who asked, for the record: ``operator``, a signal, an option of the run, a child.
+    """
 
     code: int = 0
     request: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -163,13 +167,15 @@ class RestartAsked:
 class StartChild:
     """Add a child to a running supervisor and start it.
 
-    Under ``simple_one_for_one`` ``spec`` is the id of a new instance of its template. This call and the
+    Under ``simple_one_for_one`` ``spec`` is the id of a new instance of its template, and ``program``, if
+    given, what this instance runs in place of the template's (OTP's extra arguments). This call and the
     following ones each end in one ``Answer`` with the same ``request``.
     """
 
     supervisor: str
     spec: ChildSpec | str
     request: str
+    program: Program | None = None
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,7 @@ class SupervisorNode(ChildNode):
 
     def start_child(self, child: Node) -> Operation[Outcome]:
         """Start one child and keep the list true."""
+        child.finished = False
         outcome = yield from child.start()
         child.record = Record.UP if outcome is Outcome.UP else Record.STOPPED
         return outcome

@@ -27,6 +27,7 @@ class Operator:
         """Have the child down until told otherwise."""
         child.wanted = False
         child.forget_next_start()
+        self._cut(child)
         self._report("stop_asked", child)
         self._post(child, self._stopped(child, request), request)
 
@@ -38,8 +39,14 @@ class Operator:
     def restart(self, child: Node, request: str | None) -> None:
         """Have a new incarnation of the child; its failures so far are forgiven."""
         self._want(child)
+        self._cut(child)
         self._report("restart_asked", child)
         self._post(child, self._restarted(child, request), request)
+
+    def _cut(self, child: Node) -> None:
+        # Nobody waits for a start that is not wanted any more. A second wish to start can wait for it.
+        if child.phase is Phase.STARTING:
+            child.cut()
 
     def _want(self, child: Node) -> None:
         child.wanted = True
@@ -47,8 +54,6 @@ class Operator:
         child.forgive()
 
     def _post(self, child: Node, operation: Operation[None], request: str | None) -> None:
-        if child.phase is Phase.STARTING:
-            child.cut()
         child.queue.post(operation, dropped=lambda: self._reply(request, child, ok=False, detail=_STOPPING))
 
     def _stopped(self, child: Node, request: str | None) -> Operation[None]:

@@ -60,9 +60,48 @@ class Limits:
     nice: int | None = None
 
 
+@dataclass(frozen=True)
+class TcpProbe:
+    """A program serves when a connection to ``host`` and ``port`` can be made."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"tcp [{self.host}]:{self.port}" if ":" in self.host else f"tcp {self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """A program serves when a GET of ``url`` is answered with a status from 200 to 399."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return f"GET {self.url}"
+
+
+@dataclass(frozen=True)
+class ExecProbe:
+    """A program serves when ``command``, run as the program is, ends with 0."""
+
+    command: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"exec {' '.join(self.command)}"
+
+
+Probe = TcpProbe | HttpProbe | ExecProbe
+"""A question put to a foreign program from outside."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to run: a Python callable (``start``) or a ``command``. Opaque to the engine."""
+    """What to run: a Python callable (``start``) or a ``command``. Opaque to the engine.
+
+    ``readiness`` is the probe of ``ready = "probe"``. ``liveness``, for commands only, is where their beats
+    come from: WATCHDOG=1 of systemd's notify protocol, or a probe that succeeds.
+    """
 
     start: str | None = None
     command: tuple[str, ...] = ()
@@ -71,11 +110,16 @@ class Program:
     directory: str | None = None
     user: str | None = None
     limits: Limits = field(default_factory=Limits)
+    readiness: Probe | None = None
+    liveness: Literal["notify"] | Probe | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSpec:
-    """One process of the tree. ``heartbeat`` None: never judged hung. ``max_runtime`` 0: no limit."""
+    """One process of the tree. ``heartbeat`` None: never judged hung. ``max_runtime`` 0: no limit.
+
+    To the engine ``ready`` is either immediate or something that it is told.
+    """
 
     id: str
     program: Program = field(default_factory=Program)
@@ -86,7 +130,7 @@ class WorkerSpec:
     max_consecutive_failures: int | None = 10
     on_exhausted: ChildExhausted = "park"
     shutdown: Shutdown = 5.0
-    ready: Literal["message", "immediate"] = "message"
+    ready: Literal["message", "immediate", "notify", "probe"] = "message"
     ready_timeout: float | None = 30.0
     heartbeat: Heartbeat | None = None
     max_runtime: float = 0.0

@@ -18,6 +18,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from protocol import places
 from protocol.errors import StorageError
 from protocol.messages.control import Beat, Done
@@ -26,6 +28,7 @@ from protocol.transport.zeromq import ZeromqTransport
 from supervisor.config import Tree, workers
 from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
+from supervisor.host.oom import RECENT_S, OomWatch, find_counter
 from supervisor.host.output import Output
 from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
@@ -34,11 +37,15 @@ from supervisor.link.children import ChildDesk
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
 from supervisor.link.operators import OperatorDesk
+from supervisor.runtime.answers import Answers, RootEnded
 from supervisor.runtime.eventlog import EventLog
+from supervisor.runtime.health import HEALTH, health_facts, health_level, status_line
 from supervisor.runtime.performer import Performer
+from supervisor.runtime.readiness import ForeignPrograms
 from supervisor.runtime.report import event_of, level_of, sentence_of
 from supervisor.runtime.rootlog import say
 from supervisor.runtime.status import Sources, root_object, tree_object
+from supervisor.runtime.systemd import Address, Condition, Systemd
 
 CHECK_EVERY_S = 0.25
 SAMPLE_EVERY_S = 2.0
@@ -58,6 +65,7 @@ class Root:
         *,
         announce: Callable[[], None] | None,
         max_restarts: int | None,
+        systemd: Address | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tree = tree
@@ -65,11 +73,14 @@ class Root:
         self._announce = announce
         self._announced = False
         self._max_restarts = max_restarts
-        self._specs = {spec.id: spec for spec in workers(tree.root)}
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
         self._queue: deque[events.Event] = deque()
         self._draining = False
         self._ended: asyncio.Future[int] = self._loop.create_future()
+        self._started = asyncio.Event()
+        self.listeners: list[Callable[[SupervisionEvent], None]] = []
+        self.replies: Answers[commands.Reply] = Answers(self.tell)
+        self.results: Answers[commands.CallResult] = Answers(self.tell)
         self._born_at = time.monotonic()
         self._restarts = 0
         self._beats: dict[str, Beat] = {}
@@ -89,9 +100,18 @@ class Root:
             sink=self._host_says,
             attach_output=output.attach,
             preload=tree.preload,
-            capacity=len(self._specs),
+            capacity=len(workers(tree.root)),
         )
-        self._performer = Performer(self._host, tree, runtime_dir, self, self.tell)
+        self._oom = OomWatch(find_counter())
+        self._systemd = Systemd(systemd, self._condition)
+        self._foreign = ForeignPrograms(
+            runtime_dir,
+            run=self._host.run,
+            tell=self.tell,
+            liveness=self._liveness,
+            noise=self._noise,
+        )
+        self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._operators = OperatorDesk(
             self._transport, places.endpoint(runtime_dir, "root", "operator"), self, self._noise
         )
@@ -107,14 +127,27 @@ class Root:
     async def open(self) -> None:
         """Start the helpers and the tree."""
         self._record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=self._about()))
+        self._systemd.open()
         await self._host.open()
         for step, pause in (
             (self._check_liveness, CHECK_EVERY_S),
             (self._events.announce, TIP_EVERY_S),
+            (self._look_for_oom, RECENT_S),
         ):
             self._tasks.append(asyncio.create_task(_every(pause, step)))
         self._tasks.append(asyncio.create_task(self._sample()))
+        self._tasks.append(asyncio.create_task(self._tell_health()))
         self.tell(events.Boot())
+
+    async def started(self) -> None:
+        """Wait until the first start has gone through all children. Raises RootEnded when that never comes."""
+        waiting = asyncio.ensure_future(self._started.wait())
+        try:
+            await asyncio.wait((waiting, self._ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if not self._started.is_set():
+            raise RootEnded
 
     async def finished(self) -> int:
         """Wait until the tree is down; the exit code."""
@@ -125,7 +158,11 @@ class Root:
         for task in self._tasks:
             task.cancel()
         self._performer.close()
+        self.replies.close()
+        self.results.close()
+        await self._foreign.close()
         await self._host.close()
+        self._systemd.close()
         self._record(SupervisionEvent(event="root_stopped", pid=os.getpid()))
         self._events.close()
         self._transport.close()
@@ -136,14 +173,15 @@ class Root:
         """Whether the tree is on its way down."""
         return self._engine.stopping or self._ended.done()
 
-    def shut_down(self, code: int = 0) -> None:
-        """Stop everything in order. Asking again is harmless."""
-        if not self.stopping:
-            self._record(SupervisionEvent(event="stop_asked"))
-        self.tell(events.ShutdownAsked(code))
+    def shut_down(self, code: int = 0, by: str | None = None) -> None:
+        """Stop everything in order; ``by`` is told in the event. Asking again is harmless."""
+        self.tell(events.ShutdownAsked(code, by=by))
 
     def tell(self, event: events.Event) -> None:
         """Give the engine an event. Events told while one is in hand wait for their turn."""
+        if isinstance(event, events.ShutdownAsked):
+            self._note_shutdown(event)
+        self._systemd.changed()
         self._queue.append(event)
         if self._draining:
             return
@@ -159,25 +197,33 @@ class Root:
             raise
         finally:
             self._draining = False
+        if self._engine.started:
+            self._started.set()
 
     # What the performer hands on.
 
     def reported(self, report: commands.Report) -> None:
         """Something happened to a child."""
-        self._record(event_of(report))
+        self._record(self._with_oom(event_of(report)))
         match report.event:
+            case "spawned":
+                self._foreign.spawned(report.child, report.incarnation or 0)
             case "ready":
                 self._child_serves(report.child, report.incarnation or 0)
             case "exited":
-                self._liveness.forget(report.child)
-                self._usage.pop(report.child, None)
-                self._over.pop(report.child, None)
+                self._foreign.gone(report.child, report.incarnation or 0)
+                self._forget_run(report.child)
             case "restarting":
                 self._count_restart()
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
-        self._operators.replied(reply)
+        if not self.replies.settle(reply.request, reply):
+            self._operators.replied(reply)
+
+    def answered(self, answer: commands.Answer) -> None:
+        """A call came to its end. Only this process itself makes calls."""
+        self.results.settle(answer.request, answer.result)
 
     def ended(self, code: int) -> None:
         """The tree is down."""
@@ -199,7 +245,7 @@ class Root:
         """It has finished all its work."""
         if done.then == "shutdown" and not self.stopping:
             say("INFO", f"{child} has finished its work: stopping", child=child)
-            self.shut_down(done.code)
+            self.shut_down(done.code, by=child)
 
     # What operators ask.
 
@@ -217,6 +263,7 @@ class Root:
             usage=self._usage.get,
             total=self._events.restarts_total,
             last_word=self._output.last_word,
+            status_text=self._foreign.status_text,
         )
         state = "stopping" if self.stopping else "running" if self._engine.started else "starting"
         root = root_object(
@@ -239,7 +286,8 @@ class Root:
     def _tell_with_last_word(self, event: events.Exited) -> None:
         def settled() -> None:
             word = self._output.last_word(event.child, event.incarnation)
-            self.tell(replace(event, detail=word))
+            trouble = self._foreign.trouble(event.child, event.incarnation)
+            self.tell(replace(event, detail=word or trouble))
 
         def in_loop() -> None:
             self._loop.call_soon_threadsafe(settled)
@@ -247,15 +295,25 @@ class Root:
         self._output.when_settled(event.child, event.incarnation, in_loop)
 
     def _child_serves(self, child: str, incarnation: int) -> None:
-        heartbeat = self._specs[child].heartbeat
-        if heartbeat is not None:
-            self._liveness.watch(child, incarnation, heartbeat, self._host.now())
+        spec = self._engine.spec_of(child)
+        if spec is not None and spec.heartbeat is not None:
+            self._liveness.watch(child, incarnation, spec.heartbeat, self._host.now())
+        self._foreign.serves(child, incarnation)
         if not self._announced and self._all_ready(child):
             self._announced = True
             command = Path(sys.executable).with_name("supervisor")
             say("INFO", f"all children are ready; from another shell: {command} status")
             if self._announce is not None:
                 self._announce()
+
+    def _forget_run(self, child: str) -> None:
+        self._liveness.forget(child)
+        self._usage.pop(child, None)
+        self._over.pop(child, None)
+        if self._engine.spec_of(child) is None:  # an instance of a pool: it will not come back
+            self._beats.pop(child, None)
+            self._output.forget(child)
+            self._foreign.forget(child)
 
     def _all_ready(self, newest: str) -> bool:
         views = self._engine.view(self._host.now())
@@ -265,10 +323,12 @@ class Root:
         self._restarts += 1
         if self._max_restarts is not None and self._restarts > self._max_restarts:
             say("CRITICAL", f"more than {self._max_restarts} restarts in this run: stopping")
-            self._loop.call_soon(self.shut_down, 1)
+            self._loop.call_soon(self.shut_down, 1, "--max-restarts")
 
     def _record(self, event: SupervisionEvent) -> None:
         self._events.add(event)
+        for listener in tuple(self.listeners):
+            listener(event)
         facts = {"child": event.child, "pid": event.pid, **event.facts}
         known = {key: value for key, value in facts.items() if value is not None}
         say(level_of(event), sentence_of(event), event=event.event, **known)
@@ -286,6 +346,32 @@ class Root:
             self._flush_due = True
             self._loop.call_later(TIP_EVERY_S, self._flush)
 
+    def _note_shutdown(self, asked: events.ShutdownAsked) -> None:
+        if not self.stopping:
+            self._record(SupervisionEvent(event="stop_asked", facts={"by": asked.by} if asked.by else {}))
+        self._loop.call_soon(self._systemd.stopping)
+
+    def _condition(self) -> Condition:
+        line = status_line(self._engine.view(self._host.now()))
+        return Condition(self._engine.started, self.stopping, line)
+
+    def _look_for_oom(self) -> None:
+        self._oom.look(self._host.now())
+
+    def _with_oom(self, event: SupervisionEvent) -> SupervisionEvent:
+        # Only deaths that nobody asked for; the engine knows those of its own making.
+        facts = event.facts
+        killed = event.event == "exited" and facts.get("signal") == "SIGKILL" and facts["reason"] == "killed"
+        if not (killed and self._oom.claim(self._host.now())):
+            return event
+        return structs.replace(event, facts={**facts, "oom": True})
+
+    async def _tell_health(self) -> None:
+        while True:
+            await asyncio.sleep(self._tree.health)
+            status = self.status()
+            say(health_level(status), HEALTH, **health_facts(status))
+
     def _check_liveness(self) -> None:
         for late in self._liveness.check(self._host.now()):
             self.tell(events.BeatMissed(late.child, late.incarnation, late.silence))
@@ -301,7 +387,8 @@ class Root:
 
     def _check_memory(self) -> None:
         for child, usage in self._usage.items():
-            limit = self._specs[child].program.limits.memory
+            spec = self._engine.spec_of(child)
+            limit = None if spec is None else spec.program.limits.memory
             if limit is None or usage.memory <= limit:
                 self._over.pop(child, None)
                 continue

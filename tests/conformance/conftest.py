@@ -28,13 +28,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None, None, None]:
-    """Say last how many traces passed, if any were run."""
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Say last of all how many traces passed, if any were run."""
     yield
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not isinstance(reporter, pytest.TerminalReporter):
+        return
     counts = {
-        outcome: sum(TEST in report.nodeid for report in terminalreporter.stats.get(outcome, ()))
+        outcome: sum(f"::{TEST}[" in report.nodeid for report in reporter.stats.get(outcome, ()))
         for outcome in ("passed", "failed", "error")
     }
     total = sum(counts.values())
     if total:
-        terminalreporter.write_line(f"otp traces: {counts['passed']}/{total}")
+        reporter.write_line(f"otp traces: {counts['passed']}/{total}")

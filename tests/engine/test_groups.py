@@ -270,3 +270,16 @@ def test_transient_sibling_stopped_with_its_group_is_wanted_back() -> None:
     world.run_for(0.0)
 
     assert ("backoff", True) == (world.view("a").state, world.view("a").wanted)
+
+
+@pytest.mark.req("O3")
+def test_start_asked_of_a_group_that_is_starting_leaves_its_children_to_their_timeouts() -> None:
+    """A child that never says ready is still timed and tried again: the wish cuts nothing short."""
+    world = World(group("root", "one_for_one", group("g", "one_for_one", worker("c", ready_timeout=3.0))))
+    world.script("c", Life(ready_after=None))
+    world.boot()
+    world.tell(events.StartAsked("g", "r"))
+    world.run_for(10.0)
+
+    assert world.view("c").state == "ready"
+    assert [reply.ok for reply in world.replies] == [True]

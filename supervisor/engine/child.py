@@ -76,6 +76,7 @@ class ChildNode:
         self.record = Record.STOPPED
         self.wanted = True
         self.finished = False
+        self.leaving = False
         self.gone = False
         self.phase = Phase.DOWN
         self.death: Ending | None = None

@@ -16,7 +16,7 @@ CallError = Literal[
 ]  # fmt: skip
 FactName = Literal[
     "spawned", "ready", "exited", "restarting", "hung", "parked", "held", "escalated",
-    "stop_asked", "restart_asked", "stopped", "warning",
+    "stop_asked", "restart_asked", "stopped", "warning", "reloaded",
 ]  # fmt: skip
 
 

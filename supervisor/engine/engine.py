@@ -13,6 +13,7 @@ from supervisor.engine.group import SupervisorNode
 from supervisor.engine.lane import Operation
 from supervisor.engine.operator import Operator
 from supervisor.engine.phase import Phase
+from supervisor.engine.reload import Reload
 from supervisor.engine.spec import SupervisorSpec, WorkerSpec
 from supervisor.engine.view import ChildView, view_tree
 from supervisor.engine.worker import WorkerNode
@@ -31,6 +32,7 @@ class Engine:
         self._ended = False
         self._operator = Operator(self._ctx)
         self._calls = Calls(self._ctx)
+        self._reload = Reload(self._ctx, self._root)
 
     def handle(self, event: events.Event, now: float) -> tuple[Command, ...]:
         """Take one event at monotonic time ``now`` (seconds); return what shall be done, in order.
@@ -89,6 +91,8 @@ class Engine:
                     self._root.queue.post(self._boot())
             case events.ShutdownAsked(code):
                 self._shut_down(code)
+            case events.TreeChanged(spec, request):
+                self._reload.apply(spec, request)
             case events.TimerFired(timer):
                 node = self._root if timer.child == self._root.id else self._ctx.nodes.get(timer.child)
                 if node is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from supervisor.engine.spec import ChildSpec, Program
+from supervisor.engine.spec import ChildSpec, Program, SupervisorSpec
 
 Reason = Literal[
     "normal", "crashed", "killed", "hung", "stale", "start_timeout", "start_failed",
@@ -140,6 +140,14 @@ class ShutdownAsked:
 
 
 @dataclass(frozen=True)
+class TreeChanged:
+    """The tree shall be as ``spec`` says: added, removed and changed children only are touched."""
+
+    spec: SupervisorSpec
+    request: str | None = None
+
+
+@dataclass(frozen=True)
 class StartAsked:
     """An operator wants this child up; clears its counters when it is parked or held."""
 
@@ -227,5 +235,5 @@ Call = StartChild | ChildCall | CountChildren | WhichChildren
 
 Event = (
     Spawned | SpawnFailed | StartIgnored | Ready | Exited | BeatMissed | LimitExceeded | SupervisorKilled
-    | TimerFired | Boot | ShutdownAsked | StartAsked | StopAsked | RestartAsked | Call
+    | TimerFired | Boot | ShutdownAsked | TreeChanged | StartAsked | StopAsked | RestartAsked | Call
 )  # fmt: skip

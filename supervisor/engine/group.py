@@ -8,7 +8,7 @@ is in ``recovery``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from supervisor.engine.child import ChildNode, Ending, Outcome, Record
@@ -152,6 +152,11 @@ class SupervisorNode(ChildNode):
             node.queue = self.lane
         self.ctx.nodes[spec.id] = node
         return node
+
+    def take_spec(self, spec: SupervisorSpec) -> None:
+        """Be governed by a changed specification from now on; the children are the caller's business."""
+        self.spec = spec
+        self.window = RestartWindow(spec.intensity, self.window.whole_seconds, self.window.times)
 
     def forget(self, child: Node) -> None:
         """Take a child that is down off the list; what still waits in a lane of its own is dropped."""
@@ -361,3 +366,11 @@ class SupervisorNode(ChildNode):
 
 
 Node = WorkerNode | SupervisorNode
+
+
+def beneath(group: SupervisorNode) -> Iterator[Node]:
+    """All children, at any depth, parents before their children."""
+    for child in group.children:
+        yield child
+        if isinstance(child, SupervisorNode):
+            yield from beneath(child)

@@ -58,7 +58,7 @@ def _view(parent: SupervisorNode, child: Node, now: float, *, parent_wanted: boo
         path=child.path,
         type="supervisor" if worker is None else "worker",
         state=_state(parent, child, waits=awaited is not None),
-        wanted=parent_wanted and child.wanted and not child.finished and _is_wanted_back(child),
+        wanted=parent_wanted and child.wanted and not child.finished and is_wanted_back(child),
         pid=None if worker is None else worker.pid,
         incarnation=None if worker is None else worker.incarnation,
         since=None if worker is None else worker.since,
@@ -95,14 +95,14 @@ def _state(parent: SupervisorNode, child: Node, *, waits: bool) -> State:
 def _state_of_stopped(parent: SupervisorNode, child: Node, *, waits: bool) -> State:
     if not child.wanted:
         return "stopped"
-    if child.finished or not _is_wanted_back(child):
+    if child.finished or not is_wanted_back(child):
         return "down"
     if parent.closing:
         return "stopped"
     return "backoff" if waits else "starting"
 
 
-def _is_wanted_back(child: Node) -> bool:
+def is_wanted_back(child: Node) -> bool:
     """Whether a child that is down is one that its restart type wants up."""
     if child.phase is not Phase.DOWN or child.record is not Record.STOPPED:
         return True
@@ -115,3 +115,8 @@ def _awaited(parent: SupervisorNode, child: Node) -> str | None:
         return None
     others = (other for other in parent.children if other is not child)
     return next((other.id for other in others if other.record in {Record.RESTARTING, Record.HELD}), None)
+
+
+def is_owed_a_start(child: Node) -> bool:
+    """Whether it is down, waits for nothing, and should run."""
+    return child.phase is Phase.DOWN and child.record is Record.STOPPED and is_wanted_back(child)

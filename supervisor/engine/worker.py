@@ -57,7 +57,8 @@ class WorkerNode(ChildNode):
 
     def spawn_failed(self, detail: str, *, permanent: bool) -> None:
         """There is no process."""
-        self._ended(ExitStatus(), "config" if permanent else "start_failed", detail)
+        reason: Reason = "config" if permanent else "start_failed"
+        self._ended(ExitStatus(), self._stop_reason or reason, detail)
 
     def start_ignored(self) -> None:
         """There is no process, because it is not needed."""
@@ -108,6 +109,12 @@ class WorkerNode(ChildNode):
         """Earlier failures no longer count, nor the restarts in the window."""
         super().forgive()
         self.window = None if self.spec.intensity is None else RestartWindow(self.spec.intensity)
+
+    def take_spec(self, spec: WorkerSpec) -> None:
+        """Be governed by a changed specification from now on; the process goes on."""
+        if spec.intensity != self.spec.intensity:
+            self.window = None if spec.intensity is None else RestartWindow(spec.intensity)
+        self.spec = spec
 
     def cut(self) -> None:
         """End the wait of a start that is under way; the process is left to the caller."""

@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.engine import commands, events
 from supervisor.engine.commands import CallResult, Counts, ListedChild
-from supervisor.engine.spec import Backoff, Intensity, Restart, Strategy, SupervisorSpec, WorkerSpec
+from supervisor.engine.spec import Backoff, Intensity, Program, Restart, Strategy, SupervisorSpec, WorkerSpec
 from tests.support.world import NORMAL, Life, World
 
 PERIOD = 60.0
@@ -48,6 +48,20 @@ def start(world: World, *names: str) -> None:
     """Start instances in the pool."""
     for name in names:
         assert CallResult() == call(world, events.StartChild("pool", name, f"start {name}"))
+
+
+@pytest.mark.req("S2")
+def test_instance_may_run_something_else_than_the_template() -> None:
+    """Its own program is that of its restarts too; all else is the template's."""
+    world = World(pool()).boot()
+    own = Program(start="m:f", config={"n": 1})
+    assert CallResult() == call(world, events.StartChild("pool", "x", "r", own))
+    world.crash("x")
+    world.run_for(1.0)
+    start(world, "y")
+    spawned = [(it.child, it.spec.program) for it in world.performed if isinstance(it, commands.Spawn)]
+
+    assert [("x", own), ("x", own), ("y", Program())] == spawned
 
 
 @pytest.mark.req("S2")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -114,10 +116,19 @@ class AnyTree(RuleBasedStateMachine):
         }
         event = asked[ask]
         self.world.tell(event(child, f"r{self.requests}"))
-        if ask == "stop":
+        if ask == "stop" and child in self.world.engine.ids():
             self.stopped[child] = len(self.world.spawned_at[child])
         else:
             self.stopped.pop(child, None)
+
+    @rule(tree=trees(), without=st.sampled_from([None, *ALL]))
+    def reload(self, tree: SupervisorSpec, without: str | None) -> None:
+        """The file has changed: other policies, other strategies, perhaps a child less."""
+        self.requests += 1
+        kept = tuple(child for child in tree.children if child.id != without)
+        gone = {without, "c", "d"} if without == "group" else {without}
+        self.stopped = {child: times for child, times in self.stopped.items() if child not in gone}
+        self.world.tell(events.TreeChanged(replace(tree, children=kept), f"r{self.requests}"))
 
     @rule()
     def shut_down(self) -> None:
@@ -159,7 +170,7 @@ class AnyTree(RuleBasedStateMachine):
                 assert view.next_start_at is not None, view.id
 
 
-AnyTree.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+AnyTree.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestAnyTree = pytest.mark.req("S1")(pytest.mark.req("S8")(AnyTree.TestCase))
 
 

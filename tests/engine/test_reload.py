@@ -1,0 +1,135 @@
+"""A changed file: only what differs is touched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from supervisor.engine import events
+from supervisor.engine.changes import changes
+from supervisor.engine.spec import Backoff, ChildSpec, Program, SupervisorSpec, WorkerSpec
+from tests.support.world import CRASH, Life, World
+
+
+def worker(name: str, command: str = "run") -> WorkerSpec:
+    """A worker that runs this command."""
+    return WorkerSpec(id=name, program=Program(command=(command,)), backoff=Backoff(jitter=0.0))
+
+
+def group(name: str, *children: ChildSpec, strategy: str = "one_for_one") -> SupervisorSpec:
+    """A supervisor over these children."""
+    return SupervisorSpec(id=name, children=children, strategy=strategy)  # type: ignore[arg-type]
+
+
+def reload(world: World, spec: SupervisorSpec) -> str:
+    """Reload and let everything settle; what was answered."""
+    world.tell(events.TreeChanged(spec, "r"))
+    world.run_for(10.0)
+    return world.replies[-1].detail
+
+
+@pytest.mark.req("S12")
+def test_added_removed_and_changed_children_only() -> None:
+    """a stays as it is, b is gone, c has a new process, d is there; nobody else noticed."""
+    world = World(group("root", worker("a"), worker("b"), worker("c"))).boot()
+    answer = reload(world, group("root", worker("a"), worker("c", "walk"), worker("d")))
+
+    assert answer == "added: d; removed: b; changed: c"
+    assert world.states() == {"a": "ready", "c": "ready", "d": "ready"}
+    assert [world.view(name).incarnation for name in ("a", "c", "d")] == [1, 2, 1]
+    assert world.alive["b"] == []
+    assert world.view("c").restarts == 0
+
+
+@pytest.mark.req("S12")
+def test_policy_applies_without_a_new_process() -> None:
+    """A longer backoff and another restart type: the process stays, the next death follows the new rules."""
+    world = World(group("root", worker("a"))).boot()
+    changed = replace(worker("a"), backoff=Backoff(initial=7.0, jitter=0.0))
+    assert reload(world, group("root", changed)) == "adjusted: a"
+    assert world.view("a").incarnation == 1
+    world.crash("a", CRASH)
+
+    assert world.view("a").next_start_at == world.now + 7.0
+
+
+@pytest.mark.req("S12")
+def test_unchanged_file_changes_nothing() -> None:
+    """Said plainly, no event."""
+    world = World(group("root", worker("a"))).boot()
+
+    assert reload(world, group("root", worker("a"))) == "nothing changed"
+    assert world.reported("reloaded") == []
+
+
+@pytest.mark.req("S12")
+def test_what_cannot_change_while_it_runs_is_refused_and_nothing_is_touched() -> None:
+    """A child that moves to another group, a root with another strategy."""
+    nested = group("g", worker("b"))
+    world = World(group("root", worker("a"), nested)).boot()
+
+    assert "a cannot change" in reload(world, group("root", group("g", worker("a"), worker("b"))))
+    assert "strategy cannot change" in reload(
+        world, group("root", worker("a"), nested, strategy="one_for_all")
+    )
+    assert [reply.ok for reply in world.replies] == [False, False]
+    assert world.states() == {"a": "ready", "g": "ready", "b": "ready"}
+    assert world.view("a").incarnation == 1
+
+
+@pytest.mark.req("S12")
+def test_group_with_another_strategy_starts_afresh() -> None:
+    """Only that group."""
+    world = World(group("root", worker("a"), group("g", worker("b"), worker("c")))).boot()
+    shall = group("g", worker("b"), worker("c"), strategy="one_for_all")
+    assert reload(world, group("root", worker("a"), shall)) == "changed: g"
+    world.crash("b")
+    world.run_for(10.0)
+
+    assert world.view("a").incarnation == 1
+    assert world.view("c").incarnation == 3, "one_for_all: it was restarted with its sibling"
+
+
+@pytest.mark.req("S12")
+def test_parked_child_with_a_mended_command_comes_back() -> None:
+    """The usual case: it was parked, the file was mended, reload."""
+    world = World(group("root", worker("a"), worker("b")))
+    world.script("a", Life(spawn="no such program", permanent=True))
+    world.boot()
+    assert world.view("a").state == "parked"
+    reload(world, group("root", worker("a", "mended"), worker("b")))
+
+    assert world.view("a").state == "ready"
+
+
+@pytest.mark.req("S12")
+def test_child_that_an_operator_stopped_stays_down_when_its_command_changes() -> None:
+    """The operator's wish outlives the file."""
+    world = World(group("root", worker("a"))).boot()
+    world.stop("a")
+    world.run_for(1.0)
+    reload(world, group("root", worker("a", "walk")))
+
+    assert world.view("a").state == "stopped"
+
+
+@pytest.mark.req("S12")
+def test_removed_child_in_the_middle_of_its_start_is_gone() -> None:
+    """It never got ready; nothing of it is left and nothing waits for it."""
+    world = World(group("root", worker("a"), worker("b")))
+    world.script("a", Life(ready_after=None, stops_in=1.0))
+    world.boot().run_for(1.0)
+    reload(world, group("root", worker("b")))
+
+    assert world.states() == {"b": "ready"}
+    assert not any(world.alive[name] for name in ("a",))
+
+
+def test_differences_name_each_child_once() -> None:
+    """Added, removed, changed and adjusted are disjoint."""
+    old = group("root", worker("a"), worker("b"), group("g", worker("c")))
+    new = group("root", worker("a", "x"), group("g", worker("c"), worker("d"), strategy="one_for_all"))
+    found = changes(old, new)
+
+    assert (found.added, found.removed, found.changed, found.adjusted) == (("d",), ("b",), ("a", "g"), ())

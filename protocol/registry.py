@@ -29,6 +29,7 @@ class RootEntry:
     """A root that runs or ran. ``started`` is the kernel's start time of ``pid`` in ticks since boot.
 
     ``config`` is the tree file (or ``demo``), ``at_ms`` when it registered (UTC). ``pid`` 0: it has ended.
+    ``embedded``: its process does other things too, and goes on when the root has ended.
     """
 
     pid: int
@@ -37,6 +38,7 @@ class RootEntry:
     config: str
     runtime_dir: str
     at_ms: int
+    embedded: bool = False
 
     @property
     def running(self) -> bool:
@@ -140,4 +142,4 @@ def _entry(found: Any) -> RootEntry | None:
         return None
     fields: dict[str, Any] = {name: found.get(name) for name in NUMBERS | TEXTS}
     right = all(isinstance(value, int if name in NUMBERS else str) for name, value in fields.items())
-    return RootEntry(**fields) if right else None
+    return RootEntry(**fields, embedded=found.get("embedded") is True) if right else None

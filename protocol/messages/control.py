@@ -19,6 +19,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     ``runtime_dir`` holds the sockets; names become endpoints in :mod:`protocol.places`. Relative paths
     in ``config`` are relative to ``config_dir``. ``heartbeat`` is the interval of beats in seconds
     (0: none wanted), ``shutdown`` the seconds granted between SIGTERM and SIGKILL (None: unlimited).
+    ``says_ready``: the root waits for :class:`Ready`; otherwise the child counts as ready once it exists.
     """
 
     child: str
@@ -30,6 +31,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     heartbeat: float = 1.0
     shutdown: float | None = 5.0
     config: dict[str, Any] = field(default_factory=dict)
+    says_ready: bool = True
 
 
 class Ready(Struct, frozen=True, tag="ready"):

@@ -31,7 +31,16 @@ class AskChange(Struct, frozen=True, tag="ask_change", kw_only=True):
     wait: bool = True
 
 
-OperatorRequest = AskStatus | AskChange
+class AskReload(Struct, frozen=True, tag="ask_reload"):
+    """Read the tree file again and become what it says; answered with :class:`Answer` when that has begun.
+
+    A file with mistakes changes nothing; ``code`` 2 then, and the mistakes in ``message``.
+    """
+
+    request: str
+
+
+OperatorRequest = AskStatus | AskChange | AskReload
 
 
 class StatusIs(Struct, frozen=True, tag="status_is"):
@@ -47,6 +56,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     child: str
     ok: bool
     detail: str = ""
+    code: int = 1
+    """The exit status if it is not ``ok``."""
 
 
 class Answer(Struct, frozen=True, tag="answer", kw_only=True):

@@ -195,6 +195,61 @@ class ZeromqTransport:
         return _Pump(socket, take, self._pumps)
 
 
+class LooplessTransport:
+    """Dealers for a process without an asyncio loop; what has come is handed over by :meth:`drain`.
+
+    For one thread, and made after any fork: it has threads of its own.
+    """
+
+    def __init__(self) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._dealers: list[_LooplessDealer] = []
+
+    def dealer(self, endpoint: str, handler: FrameHandler, *, max_bytes: int) -> _LooplessDealer:
+        """Connect a dealer to a router that may not be there yet. Raises EndpointUnusable."""
+        socket = _configured(self._context.socket(zmq.DEALER), max_bytes)
+        socket.setsockopt(zmq.SNDHWM, QUESTIONS)
+        _connect(socket, endpoint)
+        self._dealers.append(_LooplessDealer(socket, _single(handler)))
+        return self._dealers[-1]
+
+    def drain(self) -> None:
+        """Call the handlers with everything that has come; does not wait."""
+        for dealer in self._dealers:
+            dealer.drain()
+
+    def close(self) -> None:
+        """Close all sockets, waiting at most the linger time for the last words. Harmless when repeated."""
+        for dealer in self._dealers:
+            dealer.close()
+        self._context.destroy(LINGER_MS)
+
+
+class _LooplessDealer:
+    def __init__(self, socket: zmq.Socket[bytes], take: _Take) -> None:
+        self._socket, self._take = socket, take
+
+    def send(self, frame: bytes) -> bool:
+        if self._socket.closed:
+            return False
+        try:
+            self._socket.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def drain(self) -> None:
+        while not self._socket.closed:
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._take(frames)
+
+    def close(self) -> None:
+        self._socket.close(LINGER_MS)
+
+
 def ask(endpoint: str, frame: bytes, *, timeout: float, max_bytes: int) -> bytes:
     """Ask a router once and wait for its answer, at most ``timeout`` seconds. Blocks: not for a loop.
 

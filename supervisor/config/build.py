@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Final
 
+from supervisor.config.probes import PROBES, ReadyWord
 from supervisor.config.reading import Path, Reading
 from supervisor.config.schema import CHILD, GROUP
 from supervisor.engine.spec import (
@@ -15,6 +16,7 @@ from supervisor.engine.spec import (
     Heartbeat,
     Intensity,
     Limits,
+    Probe,
     Program,
     SupervisorSpec,
     WorkerSpec,
@@ -109,14 +111,38 @@ def _check_program(member: Member, reading: Reading) -> None:
         reading.report(member.path, 'has both "start" and "command"; one of them says what to run')
     elif not reading.given(member.path, raw, "start", "command"):
         reading.report(member.path, 'has neither start = "module:callable" nor command = ["program"]')
-    if "command" not in raw:
-        if "user" in raw:
-            reading.report((*member.path, "user"), "is for commands; a Python worker runs as the root's user")
-        return
+    if "command" in raw:
+        _check_command(member, reading)
+    else:
+        _check_worker(member, reading)
+
+
+def _check_worker(member: Member, reading: Reading) -> None:
+    """Check that a Python worker has no key that is for commands."""
+    raw = member.values
+    if "user" in raw:
+        reading.report((*member.path, "user"), "is for commands; a Python worker runs as the root's user")
+    if raw.get("ready", "message") not in {"message", "immediate"}:
+        reading.report(
+            (*member.path, "ready"),
+            'notify and probes are for commands; a Python worker says it: allowed is "message" | "immediate"',
+        )
+    if "liveness" in raw:
+        reading.report((*member.path, "liveness"), "is for commands; a Python worker sends heartbeats")
+
+
+def _check_command(member: Member, reading: Reading) -> None:
+    """Check how a command is known to be ready and alive."""
+    raw = member.values
     if raw.get("ready") == "message":
-        reading.report((*member.path, "ready"), 'a command says no message; allowed is "immediate"')
-    if isinstance(raw.get("heartbeat"), dict):
-        reading.report((*member.path, "heartbeat"), 'a command sends no beats; allowed is "none"')
+        allowed = f'"immediate" | "notify" | {PROBES}'
+        reading.report((*member.path, "ready"), f"a command says no message; allowed is {allowed}")
+    watched = reading.given(member.path, raw, "liveness")
+    if isinstance(raw.get("heartbeat"), dict) and not watched:
+        says = 'a command sends no beats by itself; allowed is "none", or beside it liveness = "notify" | '
+        reading.report((*member.path, "heartbeat"), says + PROBES)
+    if raw.get("heartbeat") == "none" and watched:
+        reading.report((*member.path, "heartbeat"), 'found "none", but liveness asks for beats; drop one')
 
 
 def _check_child(member: Member, reading: Reading) -> None:
@@ -185,13 +211,16 @@ _PLAIN: Final = (
 def _worker(member: Member, base: Values, config_dir: FilePath) -> WorkerSpec:
     raw = member.values
     python = "start" in raw
-    heartbeat = raw.get("heartbeat", {} if python else "none")
+    ready: ReadyWord | Probe = raw.get("ready", "message" if python else "immediate")
+    # A worker that says nothing at its start is not expected to say anything later, unless the file says so.
+    beats = ready == "message" or "liveness" in raw
+    heartbeat = raw.get("heartbeat", {} if beats else "none")
     return WorkerSpec(
         id=member.id,
         program=_program(raw, base, config_dir),
         backoff=Backoff(**raw.get("backoff", {})),
         intensity=Intensity(**raw["intensity"]) if raw.get("intensity") else None,
-        ready=raw.get("ready", "message" if python else "immediate"),
+        ready=ready if isinstance(ready, str) else "probe",
         heartbeat=None if heartbeat == "none" else Heartbeat(**heartbeat),
         **{key: raw[key] for key in _PLAIN if key in raw},
     )
@@ -200,6 +229,7 @@ def _worker(member: Member, base: Values, config_dir: FilePath) -> WorkerSpec:
 def _program(raw: Values, base: Values, config_dir: FilePath) -> Program:
     # A command's relative paths must not depend on where the operator stood when starting the tree.
     directory = raw.get("directory") or (None if "start" in raw else ".")
+    ready = raw.get("ready")
     return Program(
         start=raw.get("start"),
         command=raw.get("command", ()),
@@ -208,6 +238,8 @@ def _program(raw: Values, base: Values, config_dir: FilePath) -> Program:
         directory=None if directory is None else str(config_dir.joinpath(directory)),
         user=raw.get("user"),
         limits=Limits(**raw.get("limits", {})),
+        readiness=None if isinstance(ready, str) else ready,
+        liveness=raw.get("liveness"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, time
 from typing import Any, Final
 
 from supervisor.config.durations import parse_duration, parse_size
@@ -10,6 +11,7 @@ from supervisor.config.durations import parse_duration, parse_size
 Read = Callable[[object], Any]
 
 _INT64: Final = range(-(2**63), 2**64)
+_SENDABLE: Final = (str, int, float, dict, list, date, time, type(None))
 _DEEPEST: Final = 50
 _LARGEST: Final = 2**31 - 1
 ID_CHARACTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
@@ -187,6 +189,10 @@ def _check_sendable(value: object, depth: int) -> None:
         raise Unfit(f"values nested at most {_DEEPEST} deep")
     if isinstance(value, int) and value not in _INT64:
         raise Unfit("whole numbers of at most 64 bits")
+    if not isinstance(value, _SENDABLE):
+        raise Unfit("what a tree file can hold: strings, numbers, true, false, times, lists and tables")
+    if isinstance(value, dict) and not all(isinstance(key, str) for key in value):
+        raise Unfit("tables whose keys are strings")
     members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for member in members:
         _check_sendable(member, depth + 1)

@@ -29,20 +29,9 @@ from supervisor.config.fields import (
     whole,
     words,
 )  # fmt: skip
+from supervisor.config.probes import liveness, ready
 
 Keys = Mapping[str, "Read | Keys"]
-
-_LATER: Final = "not supported by this version"
-
-
-def _ready(value: object) -> Any:
-    if value == "notify" or isinstance(value, dict):
-        raise Unfit(f'"message" | "immediate"; notify and probes are {_LATER}')
-    return one_of("message", "immediate")(value)
-
-
-def _liveness(_value: object) -> Any:
-    raise Unfit(f"nothing here: liveness is {_LATER}")
 
 
 def _heartbeat(value: object) -> Any:
@@ -77,6 +66,7 @@ SUPERVISOR: Final[Keys] = {
     "state_dir": text,
     "preload": list_of(module),
     "alert_command": optional_words,
+    "health": period,
 }
 DEFAULTS: Final[Keys] = {"config": free_table}
 CHILD: Final[Keys] = {
@@ -94,9 +84,9 @@ CHILD: Final[Keys] = {
     "on_exhausted": one_of("park", "escalate"),
     "shutdown": either({"brutal_kill": "brutal_kill", "infinity": "infinity"}, duration),
     "ready_timeout": either(NO_LIMIT, period),
-    "ready": _ready,
+    "ready": ready,
     "heartbeat": HEARTBEAT,
-    "liveness": _liveness,
+    "liveness": liveness,
     "limits": LIMITS,
     "max_runtime": duration,
     "no_restart_exit_codes": list_of(whole(0, 255)),

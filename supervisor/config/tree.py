@@ -23,13 +23,15 @@ from supervisor.config.schema import DEFAULTS, SECTIONS, SUPERVISOR
 from supervisor.config.suggest import did_you_mean
 from supervisor.engine.spec import ChildSpec, SupervisorSpec, WorkerSpec
 
-__all__ = ["BUILT_IN", "ConfigError", "Source", "Tree", "Wishes", "find_tree", "load", "workers"]
+__all__ = ["BUILT_IN", "ConfigError", "Source", "Tree", "Wishes", "checked", "find_tree", "load", "workers"]
 
 Mode = Literal["dry-run", "paper", "live"]
 
 BUILT_IN: Final = "supervisor_tree.trees"
 """Entry point group of trees that packages bring along: each a callable that returns the path of a file."""
 DEMO: Final = "demo"
+BASE: Final[Mapping[str, Any]] = {"mode": "dry-run"}
+"""What lies under the config of every child of a tree file: nothing is traded unless the file says so."""
 PLACES: Final = (
     "supervisor.toml",
     "~/.config/supervisor-tree/supervisor.toml",
@@ -66,6 +68,7 @@ class Tree:
     """A checked tree, ready to start. ``name`` is what people call it; ``state_dir`` is absolute.
 
     Relative paths in the workers' sections are relative to ``config_dir``. ``demo``: nobody named a tree.
+    ``health``: seconds between two health lines in the root's log.
     """
 
     root: SupervisorSpec
@@ -75,6 +78,7 @@ class Tree:
     state_dir: Path
     preload: tuple[str, ...]
     alert_command: tuple[str, ...]
+    health: float = 300.0
 
 
 def find_tree(named: str | None, environ: Mapping[str, str], cwd: Path) -> Source:
@@ -100,18 +104,33 @@ def load(source: Source, *, environ: Mapping[str, str], cwd: Path, wishes: Wishe
 
     Raises ConfigError with all that is wrong.
     """
+    return checked(_parse(source), source, environ=environ, cwd=cwd, wishes=wishes)
+
+
+def checked(
+    data: dict[str, Any],
+    source: Source,
+    *,
+    environ: Mapping[str, str],
+    cwd: Path,
+    wishes: Wishes | None = None,
+    base: Mapping[str, Any] = BASE,
+) -> Tree:
+    """Check what a tree file holds, wherever it comes from; ``base`` lies under every child's config.
+
+    Overrides are written into ``data``. Raises ConfigError with all that is wrong.
+    """
     wishes = wishes or Wishes()
-    data = _parse(source)
     overrides = Overrides(data)
     overrides.from_environment(environ)
     overrides.from_options(wishes.sets)
     reading = Reading(source.name, overrides.origins)
     reading.problems += overrides.problems
-    root, base, members = _read(data, reading)
+    root, defaults, members = _read(data, reading)
     kept = _only(members, wishes.only, reading)
     if reading.problems:
         raise ConfigError(reading.problems)
-    spec = build_root(root, kept, base, source.path.parent)
+    spec = build_root(root, kept, merged(base, defaults), source.path.parent)
     return Tree(
         root=_wished(spec, wishes),
         name=source.name,
@@ -120,6 +139,7 @@ def load(source: Source, *, environ: Mapping[str, str], cwd: Path, wishes: Wishe
         state_dir=_state_dir(source, root, environ, cwd, wishes),
         preload=root.get("preload", ("workers.shared",)),
         alert_command=root.get("alert_command", ()),
+        health=root.get("health", 300.0),
     )
 
 
@@ -177,7 +197,7 @@ def _parse(source: Source) -> dict[str, Any]:
 
 
 def _read(data: dict[str, Any], reading: Reading) -> tuple[dict[str, Any], dict[str, Any], list[Member]]:
-    """Check all sections; return the root's values, the config under every child's, and the members."""
+    """Check all sections; return the root's values, the config of the defaults, and the members."""
     for section in data.keys() - set(SECTIONS):
         reading.unknown((), section, SECTIONS)
     root = reading.table(data.get("supervisor", {}), SUPERVISOR, ("supervisor",))
@@ -186,7 +206,7 @@ def _read(data: dict[str, Any], reading: Reading) -> tuple[dict[str, Any], dict[
     if not any(not member.is_group for member in members):
         reading.report((), "the tree has no [[child]]; at least one is needed")
     check_members(members, root, reading)
-    return root, merged({"mode": "dry-run"}, defaults.get("config", {})), members
+    return root, defaults.get("config", {}), members
 
 
 def _only(members: list[Member], only: tuple[str, ...], reading: Reading) -> list[Member]:

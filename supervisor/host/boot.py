@@ -30,6 +30,7 @@ from multiprocess import forkserver
 
 from protocol.messages.control import Launch
 from supervisor.host.prctl import die_with_parent, set_name
+from supervisor.host.startable import importing, takes_nothing
 
 STACKS_SIGNAL = signal.SIGUSR1
 """At this signal a worker writes the stacks of its threads to stderr."""
@@ -43,7 +44,8 @@ _LEFT_ALONE = frozenset({signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.
 class Order:
     """All that a newborn worker is told by the root's host.
 
-    ``launch`` is the encoded :class:`Launch` that its ``start`` (``module:callable``) is called with,
+    ``launch`` is the encoded :class:`Launch` that its ``start`` (``module:callable``) is called with, if it
+    takes an argument,
     ``open_files`` the soft limit (with ``strict``: the hard one too), ``parent`` the pid of the forkserver.
     """
 
@@ -135,8 +137,8 @@ def _work(order: Order) -> int:
     try:
         _apply_limits(order)
         _check_preloads(order.child)
-        start = _resolve(order.start)
-        return _exit_code(start(msgspec.msgpack.decode(order.launch, type=Launch)))
+        launch = msgspec.msgpack.decode(order.launch, type=Launch)
+        return _exit_code(_call(order.start, launch))
     except Unfit as unfit:
         _log("CRITICAL", order.child, str(unfit))
         return PERSON_MUST_LOOK
@@ -168,11 +170,12 @@ def _check_preloads(child: str) -> None:
         _log("WARNING", child, f"preload {module!r} failed, so starts are slower than they could be: {why}")
 
 
-def _resolve(start: str) -> Callable[[Launch], object]:
+def _resolve(start: str) -> Callable[..., object]:
     """Find the callable that ``module:callable`` names; raise Unfit when there is none."""
     module_name, _, attribute = start.partition(":")
     try:
-        found: object = importlib.import_module(module_name)
+        with importing(module_name):
+            found: object = importlib.import_module(module_name)
     except Exception as error:
         if not isinstance(error, ModuleNotFoundError):
             traceback.print_exc()
@@ -184,6 +187,19 @@ def _resolve(start: str) -> Callable[[Launch], object]:
     if not callable(found):
         raise Unfit(f"start = {start!r}: {attribute!r} is not a callable of module {module_name!r}")
     return found
+
+
+def _call(target: str, launch: Launch) -> object:
+    """Call what ``module:callable`` names, with the launch if it takes one."""
+    start = _resolve(target)
+    if not takes_nothing(start):
+        return start(launch)
+    if launch.says_ready:
+        raise Unfit(
+            f"start = {target!r} takes no argument, so it can never say that it is ready: have it take the "
+            'Launch, or give the child ready = "immediate"'
+        )
+    return start()
 
 
 def _exit_code(result: object) -> int:

@@ -1,14 +1,15 @@
-"""The way of a command from the launcher's fork to its exec. A leaf, run in the launcher's child.
+"""The way of a command from its order to its exec. A leaf, run in the launcher's child.
 
 The launcher blocks SIGTERM and the like instead of ignoring them, so one that arrives early stays
 pending, survives the exec and is delivered when the mask is lifted.
 """
 
 # pathlib would double what the launcher imports.
-# ruff: noqa: PTH110
+# ruff: noqa: PTH110, PTH118
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -22,6 +23,7 @@ from supervisor.host.prctl import die_with_parent
 
 _PERMANENT = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EPERM, errno.E2BIG})
 _UNSTARTED = 127
+Environment = dict[str, str]
 _OFTEN_IGNORED = (
     signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
     signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ,
@@ -36,19 +38,35 @@ class Refused(Exception):
         self.sentence, self.permanent = sentence, permanent
 
 
-def become(order: dict[str, Any], output: int, parent: int, report: int) -> NoReturn:
-    """Turn this newly forked process into the command; never return.
+def prepare() -> Environment:
+    """Do for a newly forked process what needs no order: a session of its own, signals as by default.
+
+    The signals that the launcher blocks stay blocked. Returns the environment that it has inherited.
+    """
+    # A new session is a new group for the scheduler, which on a busy machine may first serve all others.
+    os.setsid()
+    # What Python, or whoever started the root (nohup, a shell's &), ignores would stay ignored over exec.
+    for number in _OFTEN_IGNORED:
+        signal.signal(number, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return dict(os.environ)
+
+
+def become(order: dict[str, Any], inherited: Environment, output: int, parent: int, report: int) -> NoReturn:
+    """Turn this prepared process into the command; never return.
 
     ``report``, close-on-exec, gets a JSON object ``{"sentence", "permanent"}`` when that fails.
     """
     try:
-        os.setsid()
         _take_streams(output)
-        _restore_signals()
+        _let_signals_in()
         _apply_limits(order)
-        environment = _environment(order)
+        environment = _environment(order, inherited)
         _enter_directory(order["directory"])
-        die_with_parent(parent)
+        if order["user"] is not None:
+            die_with_parent(parent)  # again: a change of user has cleared it
         _execute(order["argv"], environment)
     except Refused as refused:
         _report(report, refused.sentence, permanent=refused.permanent)
@@ -59,14 +77,14 @@ def become(order: dict[str, Any], output: int, parent: int, report: int) -> NoRe
 
 def _take_streams(output: int) -> None:
     # Nothing else needs closing: all that the launcher holds is close-on-exec.
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
+    for target in (1, 2):
+        os.dup2(output, target)
 
 
-def _restore_signals() -> None:
-    # What Python, or whoever started the root (nohup, a shell's &), ignores would stay ignored over exec.
-    for number in _OFTEN_IGNORED:
+def _let_signals_in() -> None:
+    # What came before the order was not meant for the command: to ignore it for a moment drops it.
+    for number in signal.sigpending():
+        signal.signal(number, signal.SIG_IGN)
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -82,11 +100,11 @@ def _apply_limits(order: dict[str, Any]) -> None:
         raise Refused(f"cannot set limits open_files={files}, nice={nice}: {error}") from error
 
 
-def _environment(order: dict[str, Any]) -> dict[str, str]:
+def _environment(order: dict[str, Any], inherited: Environment) -> Environment:
     """What the command shall see; privileges are dropped on the way when a user is asked for."""
     user = order["user"]
     identity = {} if user is None else _become_user(user)
-    return {**os.environ, **identity, **order["environment"]}
+    return {**inherited, **identity, **order["environment"]}
 
 
 def _become_user(user: str) -> dict[str, str]:
@@ -119,13 +137,25 @@ def _enter_directory(directory: str | None) -> None:
         raise Refused(f"cannot work in directory {directory!r}: {error.strerror}") from error
 
 
-def _execute(argv: list[str], environment: dict[str, str]) -> None:
+def _execute(argv: list[str], environment: Environment) -> None:
     program = argv[0]
     try:
+        if "/" not in program:
+            _execute_found(argv, environment)
         os.execvpe(program, argv, environment)
     except OSError as error:
         permanent = error.errno in _PERMANENT
         raise Refused(_why_not(program, error), permanent=permanent) from error
+
+
+def _execute_found(argv: list[str], environment: Environment) -> None:
+    """Execute the first that is found on the path; return when there is none that can be."""
+    # To ask first is ten times quicker than to have each directory of the path refuse the whole execution.
+    for directory in environment.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(directory, argv[0])
+        if os.access(path, os.X_OK):
+            with contextlib.suppress(OSError):
+                os.execve(path, argv, environment)
 
 
 def _why_not(program: str, error: OSError) -> str:

@@ -12,6 +12,7 @@ from supervisor.host.errors import StartFailed
 
 RESERVE = 64
 """What must be free before a start: it needs 10 for a moment, and databases and sockets want theirs."""
+_LISTING = Path("/proc/self/fd")
 PER_CHILD = 4
 """What the root keeps for each living worker: pidfd, sentinel, lifeline, output."""
 
@@ -46,5 +47,4 @@ def check_headroom() -> None:
 
 def _used() -> int:
     # Since Linux 6.2 the size of the directory is the count, which spares listing it.
-    listing = Path("/proc/self/fd")
-    return listing.stat().st_size or len(list(listing.iterdir()))
+    return _LISTING.stat().st_size or len(list(_LISTING.iterdir()))

@@ -126,6 +126,10 @@ class FakeHost:
         """See :class:`supervisor.host.port.Host`."""
         return {child: puppet.pid for (child, _), puppet in self._puppets.items() if puppet.spawned}
 
+    def renew(self, preload: Sequence[str]) -> None:
+        """Nothing to renew: puppets have no forkserver."""
+        self._note("renew", ",".join(preload), 0)
+
     async def open(self) -> None:
         """See :class:`supervisor.host.port.Host`; nothing to start."""
 

@@ -61,6 +61,7 @@ class Forkserver:
     def __init__(self, preload: Sequence[str]) -> None:
         self._modules = (*_PRELOADED, *preload)
         self._current: _Generation | None = None
+        self._retired: dict[int, _Generation] = {}
         self._owns_tracker = False
 
     @property
@@ -68,7 +69,12 @@ class Forkserver:
         """The hidden processes: the forkserver and the resource tracker of ``multiprocess``."""
         tracker = resource_tracker._resource_tracker._pid
         current = self._current.pid if self._current is not None else None
-        return {pid for pid in (tracker, current) if pid is not None}
+        return {pid for pid in (tracker, current, *self._retired) if pid is not None}
+
+    @property
+    def retired(self) -> frozenset[int]:
+        """The pids of forkservers that fork nothing any more and still have workers."""
+        return frozenset(self._retired)
 
     @property
     def directory(self) -> str | None:
@@ -84,6 +90,21 @@ class Forkserver:
         self._owns_tracker = self._owns_tracker or resource_tracker._resource_tracker._pid is None
         resource_tracker.ensure_running()
         self._current = _Generation.start(self._modules)
+
+    def renew(self, preload: Sequence[str]) -> int | None:
+        """Start a generation with other modules; return the pid of the one that it retires."""
+        self._modules = (*_PRELOADED, *preload)
+        retired, self._current = self._current, None
+        if retired is not None:
+            self._retired[retired.pid] = retired
+        self.start()
+        return None if retired is None else retired.pid
+
+    def end_retired(self, pid: int) -> None:
+        """End a retired generation, whose last worker is gone. Harmless when repeated."""
+        retired = self._retired.pop(pid, None)
+        if retired is not None:
+            retired.end()
 
     def fork(self, order: boot.Order, output: int) -> Forked:
         """Fork a worker with ``output`` as its stdout and stderr; ``order.parent`` is filled in here.
@@ -102,12 +123,15 @@ class Forkserver:
 
     def kill(self) -> None:
         """Kill the current generation and so its workers; a fork under way fails. From any thread."""
-        if self._current is not None:
-            self._current.kill()
+        for generation in (self._current, *tuple(self._retired.values())):
+            if generation is not None:
+                generation.kill()
 
     def stop(self) -> None:
         """End the forkserver, and the resource tracker if it was started here."""
         self._drop()
+        for pid in tuple(self._retired):
+            self.end_retired(pid)
         tracker = resource_tracker._resource_tracker
         if self._owns_tracker and tracker._pid is not None:
             # It would wait for every descendant that still holds its pipe. Nothing is registered with it.

@@ -22,6 +22,7 @@ Run by :mod:`supervisor.host.launcher_client` as ``python -I -S``. Standard libr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -29,15 +30,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 from supervisor.host import marks
-from supervisor.host.command import become
 from supervisor.host.killing import kill_group, kill_process
+from supervisor.host.newborn import LARGEST_ORDER, Newborn
 from supervisor.host.prctl import set_name
 from supervisor.host.proctable import ProcessTable
 
-LARGEST_MESSAGE = 1 << 20
+LARGEST_MESSAGE = LARGEST_ORDER
 _HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 _SWEEP_INTERVAL = 0.005
 _SWEEP_PATIENCE = 10.0
@@ -52,17 +52,24 @@ def main(descriptor: int, root: int) -> None:
     channel.set_inheritable(False)
     launcher = Launcher(channel)
     launcher.serve()
+    launcher.close()
     Guardian(root, ProcessTable()).clean_up(launcher.sessions)
     remove_directories(launcher.directories)
 
 
 class Launcher:
-    """Forks commands, tells how they fare, and remembers which sessions the root has."""
+    """Forks commands, tells how they fare, and remembers which sessions the root has.
+
+    From the first command on, one newborn process waits in reserve for its order: to fork takes half the
+    time of a start, which a restart then need not wait for.
+    """
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._selector = selectors.DefaultSelector()
         self._running = True
+        self._reserve: Newborn | None = None
+        self._reserve_due = False
         self.sessions: set[int] = set()
         self.directories: set[str] = set()
 
@@ -70,8 +77,22 @@ class Launcher:
         """Work until the root is gone."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._hear)
         while self._running:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(0 if self._reserve_due else None)
+            for key, _ in ready:
                 key.data()
+            if not ready:
+                self._fill_reserve()
+
+    def close(self) -> None:
+        """End the process in reserve."""
+        if self._reserve is not None:
+            self._reserve.end()
+
+    def _fill_reserve(self) -> None:
+        self._reserve_due = False
+        # Where nothing can be forked now, the next command will try, and tell if it fails as well.
+        with contextlib.suppress(OSError):
+            self._reserve = Newborn.fork()
 
     def _hear(self) -> None:
         try:
@@ -86,7 +107,7 @@ class Launcher:
         message = json.loads(data)
         match message["op"]:
             case "spawn":
-                self._spawn(message, descriptors[0])
+                self._spawn(data, message["tag"], descriptors[0])
             case "track":
                 self.sessions.add(message["session"])
             case "untrack":
@@ -94,27 +115,36 @@ class Launcher:
             case "tidy":
                 self.directories.add(message["path"])
 
-    def _spawn(self, order: dict[str, Any], output: int) -> None:
-        tag, parent = order["tag"], os.getpid()
-        report_read, report_write = os.pipe()
+    def _spawn(self, order: bytes, tag: int, output: int) -> None:
         try:
-            pid = os.fork()
-            if pid == 0:
-                become(order, output, parent, report_write)
+            newborn = self._ordered(order, output)
         except OSError as error:
-            os.close(report_read)
             self._say(op="failed", tag=tag, sentence=f"cannot fork: {error.strerror}", permanent=False)
             return
         finally:
-            os.close(report_write)
             os.close(output)
-        self.sessions.add(pid)
-        self._watch(report_read, lambda: self._settle(report_read, tag, pid))
+        self.sessions.add(newborn.pid)
+        self._watch(newborn.report, lambda: self._settle(newborn.report, tag, newborn.pid))
+
+    def _ordered(self, order: bytes, output: int) -> Newborn:
+        """A process that has got the order: the one in reserve, or a new one. OSError when there is none."""
+        reserve, self._reserve = self._reserve, None
+        if reserve is not None:
+            try:
+                reserve.tell(order, output)
+            except ConnectionError:  # somebody has killed it
+                reserve.end()
+            else:
+                return reserve
+        newborn = Newborn.fork()
+        newborn.tell(order, output)
+        return newborn
 
     def _settle(self, report: int, tag: int, pid: int) -> None:
         """The child closed its report: silently by exec, or after it told why there is none."""
         told = os.read(report, LARGEST_MESSAGE)
         self._unwatch(report)
+        self._reserve_due = self._reserve is None
         if told:
             os.waitpid(pid, 0)
             self.sessions.discard(pid)
@@ -125,10 +155,10 @@ class Launcher:
         self._watch(end, lambda: self._bury(end, tag, pid))
 
     def _bury(self, end: int, tag: int, pid: int) -> None:
-        self._unwatch(end)
         # While the leader is unreaped its number, and so that of its group, cannot be somebody else's.
         kill_group(pid)
         self._say(op="exited", tag=tag, status=os.waitpid(pid, 0)[1])
+        self._unwatch(end)
 
     def _watch(self, descriptor: int, react: Callable[[], None]) -> None:
         self._selector.register(descriptor, selectors.EVENT_READ, react)

@@ -117,7 +117,8 @@ class LauncherClient:
         self._commands[tag] = command
         self._say({"op": "spawn", "tag": tag, **order}, output)
         try:
-            pid = await asyncio.wait_for(command.started, _ANSWER_PATIENCE)
+            async with asyncio.timeout(_ANSWER_PATIENCE):
+                pid = await command.started
         except LauncherLost as error:
             raise StartFailed(str(error)) from error
         except TimeoutError as error:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from supervisor.host import marks
 from supervisor.host.killing import kill_group, kill_process
-from supervisor.host.proctable import ProcessTable, Stat
+from supervisor.host.proctable import NEWBORN, ProcessTable, Stat
 
 Key = tuple[str, int]
 """A child and its incarnation."""
@@ -89,16 +89,19 @@ class Orphans:
         """Kill what is left of a child whose leader has ended; return when it is gone, or after 5 s."""
         grave = _Grave(key, session, self._loop.time(), self._loop.create_future())
         self._graves.append(grave)
-        # Those that die in the same moment share one look at the table.
-        self._schedule(max(0.0, self._not_before - self._loop.time()))
         self._pause = _FIRST_LOOK
+        wait = self._not_before - self._loop.time()
+        if wait > 0:  # those that die in the same moment share one look at the table
+            self._schedule(wait)
+        else:
+            self._look()
         await grave.empty
 
     def sweep(self) -> set[Key]:
         """Look once: reap and kill adopted orphans; return the dead incarnations that still had some."""
         found: set[Key] = set()
         root, own_session = os.getpid(), os.getsid(0)
-        orphans = [stat for stat in self._table.children(root) if stat.session != own_session]
+        orphans = [stat for stat in self._table.adopted(root) if stat.session != own_session]
         sessions = {**self._sessions(), **{grave.session: grave.key for grave in self._graves}}
         owners = {
             orphan.pid: sessions.get(orphan.session) or self._marked_owner(orphan, root) for orphan in orphans
@@ -117,8 +120,9 @@ class Orphans:
         """Read whose it is; and learn which sessions come from below, for those that show no mark."""
         environment = self._table.environment(orphan.pid)
         marked = marks.is_marked(environment, root)
-        # A follower in a session that is not the root's was forked by somebody else than the root.
-        if marked or orphan.pid != orphan.session:
+        # A follower in a session that is not the root's was forked by somebody else than the root, and so
+        # was a newborn, which a launcher leaves behind that is killed.
+        if marked or orphan.pid != orphan.session or orphan.name == NEWBORN:
             self._foreign.add(orphan.session)
         return marks.owner(environment) if marked else None
 
@@ -131,6 +135,8 @@ class Orphans:
                 os.waitpid(orphan.pid, os.WNOHANG)
 
     def _look(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
         self._next = None
         began = self._loop.time()
         left = self.sweep()

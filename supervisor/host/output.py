@@ -71,6 +71,7 @@ class Output:
         self._files: OrderedDict[str, LogFile] = OrderedDict()
         self._touched: set[str] = set()
         self._pipes: dict[tuple[str, int], Pipe] = {}
+        self._unfinished: set[tuple[str, int]] = set()
         self._last = LastWords()
         self._asked: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
@@ -92,6 +93,7 @@ class Output:
         pipe = Pipe(child, incarnation, fd)
         with self._lock:
             if not self._closed:
+                self._unfinished.add((child, incarnation))
                 self._ask(lambda: self._add(pipe))
                 return
         os.close(fd)
@@ -105,6 +107,10 @@ class Output:
                 return
             self._waiting += 1
             self._ask(lambda: self._store_own(whole))
+
+    def is_settled(self, child: str, incarnation: int) -> bool:
+        """Whether this incarnation's output has come to its end and is all read."""
+        return (child, incarnation) not in self._unfinished
 
     def when_settled(self, child: str, incarnation: int, then: Callable[[], None]) -> None:
         """Call ``then`` in the reader's thread when all that this incarnation had written is read."""
@@ -218,6 +224,7 @@ class Output:
         os.close(pipe.fd)
         pipe.open = False
         self._pipes.pop((pipe.child, pipe.incarnation), None)
+        self._unfinished.discard((pipe.child, pipe.incarnation))
 
     def _take_rest(self, pipe: Pipe) -> None:
         for line in pipe.lines.flush():

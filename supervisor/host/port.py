@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,10 @@ class Host(Protocol):
 
     def pids(self) -> dict[str, int]:
         """The pids of the living children, by id."""
+        ...
+
+    def renew(self, preload: Sequence[str]) -> None:
+        """Have new starts come from a fresh forkserver with these modules; what runs is not touched."""
         ...
 
     async def open(self) -> None:

@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+NEWBORN = b"sv-newborn"
+"""The name of a process that waits for the launcher's order."""
 _READ_SIZE = 65536
 
 
 class Stat:
-    """One line of the table: a process, its state letter, parent, process group and session."""
+    """One line of the table: a process, its state letter, parent, process group, session and name."""
 
-    __slots__ = ("group", "parent", "pid", "session", "state")
+    __slots__ = ("group", "name", "parent", "pid", "session", "state")
 
-    def __init__(self, pid: int, state: str, parent: int, group: int, session: int) -> None:
+    def __init__(
+        self, pid: int, state: str, parent: int, group: int, session: int, name: bytes = b""
+    ) -> None:
         self.pid, self.state, self.parent, self.group, self.session = pid, state, parent, group, session
+        self.name = name
 
     @property
     def zombie(self) -> bool:
@@ -34,8 +39,9 @@ class Stat:
         fields = tail.split(maxsplit=4)
         if len(fields) < 4:
             raise ValueError(f"too few fields in {line!r}")
-        pid = int(head.partition(b" ")[0])
-        return cls(pid, fields[0].decode("ascii"), int(fields[1]), int(fields[2]), int(fields[3]))
+        pid, _, name = head.partition(b" (")
+        parent, group, session = map(int, fields[1:4])
+        return cls(int(pid), fields[0].decode("ascii"), parent, group, session, name)
 
 
 class ProcessTable:
@@ -64,6 +70,18 @@ class ProcessTable:
         if listed is None:
             return [stat for stat in self.every() if stat.parent == pid]
         return [stat for child in listed if (stat := self.stat(child)) is not None]
+
+    def adopted(self, pid: int) -> list[Stat]:
+        """The orphans that a process has taken in, unreaped ones included; other children may be among them.
+
+        The kernel hands an orphan to the first living thread of its new parent, which is the main one; so
+        this is quicker than ``children``, which asks for each thread.
+        """
+        children = f"{self._root}/{pid}/task/{pid}/children"
+        listed = _read(children).split()
+        if not listed and not os.path.exists(children):
+            return self.children(pid)
+        return [stat for child in listed if (stat := self.stat(int(child))) is not None]
 
     def environment(self, pid: int) -> bytes:
         """What the process was executed with, NUL after each entry; empty when unreadable or a zombie."""

@@ -15,13 +15,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from supervisor.engine.events import Exited, Spawned, SpawnFailed
+from supervisor.engine.events import Exited, ExitStatus, Spawned, SpawnFailed
 from supervisor.engine.spec import Program
 from supervisor.host import boot, descriptors, marks, prctl
+from supervisor.host.errand import Errands
 from supervisor.host.errors import StartFailed
 from supervisor.host.forkserver import Forked, Forkserver
 from supervisor.host.launcher_client import LauncherClient
@@ -55,11 +57,13 @@ class RealHost:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spawn")
         self._forkserver = Forkserver(preload)
         self._launcher = LauncherClient(loop, self._executor)
+        self._errands = Errands(loop, self._launcher)
         self._orphans = Orphans(loop, self._sessions, self._is_living)
         self._lives: dict[Key, asyncio.Task[None]] = {}
         self._running: dict[Key, Running] = {}
         self._starting: set[Key] = set()
         self._doomed: set[Key] = set()
+        self._children_of: Counter[int] = Counter()
         self._open_files = 0
         self._adopts = False
         self._closed = False
@@ -94,6 +98,17 @@ class RealHost:
         elif key in self._starting:
             self._doomed.add(key)
 
+    async def run(self, birth: Birth, limit: float) -> ExitStatus:
+        """Run a command beside the child that ``birth`` names, neither reported nor heard, until it ends.
+
+        After ``limit`` seconds, or when the caller is cancelled, it is killed with its group. Raises
+        StartFailed, OSError, or TimeoutError once it is gone.
+        """
+        if self._closed:
+            raise StartFailed("the root is shutting down; nothing is started any more")
+        descriptors.check_headroom()
+        return await self._errands.run(self._command_order(birth), limit)
+
     def pids(self) -> dict[str, int]:
         """The pids of the living children, by id."""
         return {child: running.pid for (child, _), running in self._running.items()}
@@ -102,6 +117,17 @@ class RealHost:
         """The pids of the hidden processes: forkserver, resource tracker, launcher."""
         launcher = self._launcher.pid
         return self._forkserver.pids | ({launcher} if launcher is not None else set())
+
+    def renew(self, preload: Sequence[str]) -> None:
+        """Have new starts come from a fresh forkserver; the old one ends with its last worker."""
+        if not self._closed:
+            self._loop.create_task(self._renew(tuple(preload)), name="renewal of the forkserver")
+
+    async def _renew(self, preload: tuple[str, ...]) -> None:
+        retired = await self._loop.run_in_executor(self._executor, self._forkserver.renew, preload)
+        self._tell_directory()
+        if retired is not None and not self._children_of[retired]:
+            self._executor.submit(self._forkserver.end_retired, retired)
 
     async def open(self) -> None:
         """Start the forkserver and the launcher. Raises OSError when that fails."""
@@ -121,6 +147,7 @@ class RealHost:
         if self._closed:
             return
         self._closed = True
+        await self._errands.close()
         await self._end_lives()
         self._orphans.close()
         await self._loop.run_in_executor(self._executor, self._forkserver.stop)
@@ -155,6 +182,7 @@ class RealHost:
             self._tell(SpawnFailed(*key, detail=str(error), permanent=permanent))
             return
         self._running[key] = running
+        self._children_of[running.parent] += 1
         self._starting.discard(key)
         self._tell(Spawned(*key, pid=running.pid))
         if key in self._doomed:
@@ -162,9 +190,17 @@ class RealHost:
         status = await running.ended()
         self._forget(key)
         running.release()
+        self._child_gone(running.parent)
         await self._orphans.bury(key, running.pid)
         self._launcher.untrack(running.pid)
         self._tell(Exited(*key, status=status))
+
+    def _child_gone(self, parent: int) -> None:
+        self._children_of[parent] -= 1
+        if not self._children_of[parent]:
+            del self._children_of[parent]
+            if parent in self._forkserver.retired and not self._closed:
+                self._executor.submit(self._forkserver.end_retired, parent)
 
     def _tell(self, event: HostEvent) -> None:
         # By way of the loop: an error of whoever listens must not end the life that is told about.

@@ -24,7 +24,8 @@ class Sampler:
 
     def sample(self, pids: Mapping[str, int]) -> dict[str, Usage]:
         """The usage of each child that still lives."""
-        self._processes = {pid: p for pid, p in self._processes.items() if pid in set(pids.values())}
+        living = set(pids.values())
+        self._processes = {pid: process for pid, process in self._processes.items() if pid in living}
         found: dict[str, Usage] = {}
         for child, pid in pids.items():
             usage = self._usage(pid)
@@ -37,6 +38,7 @@ class Sampler:
             process = self._processes.get(pid)
             if process is None or not process.is_running():
                 process = self._processes[pid] = psutil.Process(pid)
-            return Usage(process.cpu_percent(), process.memory_info().rss)
+            with process.oneshot():
+                return Usage(process.cpu_percent(), process.memory_info().rss)
         except psutil.Error:  # it has just gone
             return None

@@ -26,9 +26,10 @@ UNKNOWN = ExitStatus()
 
 
 class Running(Protocol):
-    """A started process. ``pid`` is that of the leader, its session and its group."""
+    """A started process. ``pid`` is that of the leader, its session and its group; ``parent`` forked it."""
 
     pid: int
+    parent: int
     understands_stacks: bool
 
     async def ended(self) -> ExitStatus:
@@ -53,6 +54,7 @@ class _Leader:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, parent: int) -> None:
         self.pid = pid
+        self.parent = parent
         self._loop = loop
         self._pidfd = open_pidfd(pid, parent)
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 from protocol.codec import OPERATOR_REPLY, OPERATOR_REQUEST
 from protocol.errors import FrameError
-from protocol.messages.operator import Answer, AskChange, AskStatus, OperatorReply, Outcome, StatusIs
+from protocol.messages.operator import (
+    Answer,
+    AskChange,
+    AskReload,
+    AskStatus,
+    OperatorReply,
+    Outcome,
+    StatusIs,
+)
 from protocol.transport.port import Router, Transport
 from supervisor.engine import events
 from supervisor.engine.commands import Reply
@@ -16,6 +24,8 @@ from supervisor.link.noise import Noise
 from supervisor.link.requests import Requests
 
 MAX_FRAME = 256 * 1024
+ROOT = "root"
+A = TypeVar("A", AskChange, AskReload)
 _Asked = type[events.StartAsked] | type[events.StopAsked] | type[events.RestartAsked]
 _ASKED: dict[str, _Asked] = {
     "start": events.StartAsked,
@@ -39,6 +49,10 @@ class Tree(Protocol):
         """Give the engine an event."""
         ...
 
+    def reload(self, request: str) -> None:
+        """Read the tree file again; ends in :meth:`OperatorDesk.replied`."""
+        ...
+
 
 class OperatorDesk:
     """Answers operators. Status is answered at once, whatever else is under way."""
@@ -51,9 +65,12 @@ class OperatorDesk:
 
     def replied(self, reply: Reply) -> None:
         """The engine says what became of one child's request."""
-        request, _, child = reply.request.partition("\x00")
-        outcome = Outcome(child=child, ok=reply.ok, detail=reply.detail)
-        done = self._requests.outcome(request, outcome)
+        self.settle(reply.request, ok=reply.ok, detail=reply.detail)
+
+    def settle(self, request_of_child: str, *, ok: bool, detail: str, code: int = 1) -> None:
+        """Note what became of one child's request; ``code`` is the exit status if it failed."""
+        request, _, child = request_of_child.partition("\x00")
+        done = self._requests.outcome(request, Outcome(child=child, ok=ok, detail=detail, code=code))
         if done is not None:
             answer, askers = done
             for asker in askers:
@@ -69,29 +86,35 @@ class OperatorDesk:
             case AskStatus(request):
                 self._send(identity, StatusIs(request, self._tree.status()))
             case AskChange():
-                self._change(identity, message)
+                self._once(identity, message, self._change)
+            case AskReload():
+                self._once(identity, message, self._reload)
 
-    def _change(self, identity: bytes, ask: AskChange) -> None:
+    def _once(self, identity: bytes, ask: A, begin: Callable[[bytes, A], None]) -> None:
         known = self._requests.known(ask.request, identity)
         if isinstance(known, Answer):
             self._send(identity, known)
         elif not known:
-            self._begin(identity, ask)
+            begin(identity, ask)
 
-    def _begin(self, identity: bytes, ask: AskChange) -> None:
+    def _reload(self, identity: bytes, ask: AskReload) -> None:
+        self._requests.begin(ask.request, (ROOT,), identity)
+        self._tree.reload(f"{ask.request}\x00{ROOT}")
+
+    def _change(self, identity: bytes, ask: AskChange) -> None:
         if ask.everything and ask.verb == "stop":
-            self._settle(identity, Answer(request=ask.request, ok=True, message="stopping"))
-            self._tree.tell(events.ShutdownAsked())
+            self._answer(identity, Answer(request=ask.request, ok=True, message="stopping"))
+            self._tree.tell(events.ShutdownAsked(by="operator"))
             return
         names = tuple(dict.fromkeys(self._tree.ids() if ask.everything else ask.names))
         unknown = self._unknown(names)
         if unknown is not None:
-            self._settle(identity, Answer(request=ask.request, ok=False, code=2, message=unknown))
+            self._answer(identity, Answer(request=ask.request, ok=False, code=2, message=unknown))
             return
         if ask.wait:
             self._requests.begin(ask.request, names, identity)
         else:
-            self._settle(identity, Answer(request=ask.request, ok=True, message="asked"))
+            self._answer(identity, Answer(request=ask.request, ok=True, message="asked"))
         for name in names:
             self._tree.tell(_ASKED[ask.verb](name, f"{ask.request}\x00{name}"))
 
@@ -104,7 +127,7 @@ class OperatorDesk:
                 return f"there is no child {name!r}{hint} The children are: {', '.join(ids)}"
         return None if names else "no child was named"
 
-    def _settle(self, identity: bytes, answer: Answer) -> None:
+    def _answer(self, identity: bytes, answer: Answer) -> None:
         self._send(identity, self._requests.answered(answer))
 
     def _send(self, identity: bytes, reply: OperatorReply) -> None:

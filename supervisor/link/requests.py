@@ -55,8 +55,8 @@ class Requests:
         if not pending.complete:
             return None
         outcomes = tuple(pending.outcomes[name] for name in pending.names)
-        ok = all(one.ok for one in outcomes)
-        answer = Answer(request=request, ok=ok, code=0 if ok else 1, outcomes=outcomes)
+        code = max((one.code for one in outcomes if not one.ok), default=0)
+        answer = Answer(request=request, ok=code == 0, code=code, outcomes=outcomes)
         return self.answered(answer), pending.askers
 
     def answered(self, answer: Answer) -> Answer:

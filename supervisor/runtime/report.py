@@ -65,6 +65,7 @@ _SENTENCES = {
     "restart_asked": "restart of {who} was asked",
     "stopped": "{who} is stopped",
     "warning": "{who}: {what}",
+    "reloaded": "the tree file was read again: {what}",
 }
 
 
@@ -80,7 +81,8 @@ def _when(event: SupervisionEvent) -> str:
 
 def _how(event: SupervisionEvent) -> str:
     if event.facts.get("signal") is not None:
-        return str(event.facts["signal"])
+        oom = ", out of memory" if event.facts.get("oom") else ""
+        return f"{event.facts['signal']}{oom}"
     if event.facts.get("code") is not None:
         return f"code {event.facts['code']}"
     return "no process"

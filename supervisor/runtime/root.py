@@ -10,15 +10,12 @@ import os
 import random
 import sys
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from msgspec import structs
 
 from protocol import places
 from protocol.errors import StorageError
@@ -28,11 +25,10 @@ from protocol.transport.zeromq import ZeromqTransport
 from supervisor.config import Tree, workers
 from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
-from supervisor.host.oom import RECENT_S, OomWatch, find_counter
+from supervisor.engine.view import ChildView
 from supervisor.host.output import Output
 from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
-from supervisor.host.resources import Sampler, Usage
 from supervisor.link.children import ChildDesk
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
@@ -40,18 +36,18 @@ from supervisor.link.operators import OperatorDesk
 from supervisor.runtime.answers import Answers, RootEnded
 from supervisor.runtime.eventlog import EventLog
 from supervisor.runtime.health import HEALTH, health_facts, health_level, status_line
+from supervisor.runtime.news import Listener, News
 from supervisor.runtime.performer import Performer
 from supervisor.runtime.readiness import ForeignPrograms
-from supervisor.runtime.report import event_of, level_of, sentence_of
+from supervisor.runtime.reloading import Reader, Reloading
+from supervisor.runtime.report import event_of
+from supervisor.runtime.resources import Resources
 from supervisor.runtime.rootlog import say
 from supervisor.runtime.status import Sources, root_object, tree_object
 from supervisor.runtime.systemd import Address, Condition, Systemd
 
 CHECK_EVERY_S = 0.25
-SAMPLE_EVERY_S = 2.0
 TIP_EVERY_S = 1.0
-OVER_LIMIT_SAMPLES = 3
-"""So many samples in a row above the memory limit count as staying above it."""
 
 
 class Root:
@@ -66,6 +62,7 @@ class Root:
         announce: Callable[[], None] | None,
         max_restarts: int | None,
         systemd: Address | None = None,
+        reader: Reader | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tree = tree
@@ -78,17 +75,12 @@ class Root:
         self._draining = False
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._started = asyncio.Event()
-        self.listeners: list[Callable[[SupervisionEvent], None]] = []
         self.replies: Answers[commands.Reply] = Answers(self.tell)
         self.results: Answers[commands.CallResult] = Answers(self.tell)
         self._born_at = time.monotonic()
         self._restarts = 0
         self._beats: dict[str, Beat] = {}
-        self._usage: dict[str, Usage] = {}
-        self._over: Counter[str] = Counter()
-        self._flush_due = False
         self._tasks: list[asyncio.Task[None]] = []
-        self._sampling = ThreadPoolExecutor(1, thread_name_prefix="sampler")
         self._liveness = Liveness(CHECK_EVERY_S)
         self._noise = Noise(_say_noise, time.monotonic)
         self._events = EventLog(
@@ -102,7 +94,8 @@ class Root:
             preload=tree.preload,
             capacity=len(workers(tree.root)),
         )
-        self._oom = OomWatch(find_counter())
+        self._resources = Resources(self._host, self._engine, self.tell)
+        self._news = News(self._events, self._resources.explained)
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = ForeignPrograms(
             runtime_dir,
@@ -112,35 +105,28 @@ class Root:
             noise=self._noise,
         )
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
-        self._operators = OperatorDesk(
-            self._transport, places.endpoint(runtime_dir, "root", "operator"), self, self._noise
-        )
-        self._children = ChildDesk(
-            self._transport,
-            places.endpoint(runtime_dir, "root", "control"),
-            self,
-            self._engine.incarnation,
-            self._noise,
+        self._operators, self._children = self._desks(runtime_dir)
+        self._reloading = Reloading(
+            reader, answering=self._operators, tell=self.tell, renew=self._host.renew
         )
         self._events.serve(self._transport, runtime_dir, self._noise)
 
     async def open(self) -> None:
         """Start the helpers and the tree."""
-        self._record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=self._about()))
+        self._news.record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=self._about()))
         self._systemd.open()
         await self._host.open()
         for step, pause in (
             (self._check_liveness, CHECK_EVERY_S),
             (self._events.announce, TIP_EVERY_S),
-            (self._look_for_oom, RECENT_S),
         ):
             self._tasks.append(asyncio.create_task(_every(pause, step)))
-        self._tasks.append(asyncio.create_task(self._sample()))
-        self._tasks.append(asyncio.create_task(self._tell_health()))
+        for work in (self._resources.sample(), self._resources.watch_oom(), self._tell_health()):
+            self._tasks.append(asyncio.create_task(work))
         self.tell(events.Boot())
 
     async def started(self) -> None:
-        """Wait until the first start has gone through all children. Raises RootEnded when that never comes."""
+        """Wait until the first start has gone through all children. Raises RootEnded if it never does."""
         waiting = asyncio.ensure_future(self._started.wait())
         try:
             await asyncio.wait((waiting, self._ended), return_when=asyncio.FIRST_COMPLETED)
@@ -157,16 +143,23 @@ class Root:
         """End everything, also what is still running. Nothing of the root is left afterwards."""
         for task in self._tasks:
             task.cancel()
+        self._reloading.close()
         self._performer.close()
         self.replies.close()
         self.results.close()
         await self._foreign.close()
         await self._host.close()
         self._systemd.close()
-        self._record(SupervisionEvent(event="root_stopped", pid=os.getpid()))
+        self._news.record(SupervisionEvent(event="root_stopped", pid=os.getpid()))
+        self._news.tell()
         self._events.close()
         self._transport.close()
-        self._sampling.shutdown(wait=True)
+        self._resources.close()
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Who hears every supervision event, on the loop."""
+        return self._news.listeners
 
     @property
     def stopping(self) -> bool:
@@ -204,7 +197,7 @@ class Root:
 
     def reported(self, report: commands.Report) -> None:
         """Something happened to a child."""
-        self._record(self._with_oom(event_of(report)))
+        self._news.record(event_of(report))
         match report.event:
             case "spawned":
                 self._foreign.spawned(report.child, report.incarnation or 0)
@@ -249,9 +242,17 @@ class Root:
 
     # What operators ask.
 
+    def views(self) -> tuple[ChildView, ...]:
+        """All children as the engine sees them now."""
+        return self._engine.view(self._host.now())
+
     def ids(self) -> Sequence[str]:
         """The ids of all children."""
         return self._engine.ids()
+
+    def reload(self, request: str) -> None:
+        """Read the tree file again and become what it says."""
+        self._reloading.begin(request)
 
     def status(self) -> dict[str, Any]:
         """The object of ``supervisor status --json``."""
@@ -260,7 +261,7 @@ class Root:
         sources = Sources(
             beat=self._beats.get,
             silence=lambda child: self._liveness.silence(child, now),
-            usage=self._usage.get,
+            usage=self._resources.usage,
             total=self._events.restarts_total,
             last_word=self._output.last_word,
             status_text=self._foreign.status_text,
@@ -277,6 +278,14 @@ class Root:
 
     # Inside.
 
+    def _desks(self, runtime_dir: str) -> tuple[OperatorDesk, ChildDesk]:
+        operator = places.endpoint(runtime_dir, "root", "operator")
+        control = places.endpoint(runtime_dir, "root", "control")
+        return (
+            OperatorDesk(self._transport, operator, self, self._noise),
+            ChildDesk(self._transport, control, self, self._engine.incarnation, self._noise),
+        )
+
     def _host_says(self, event: HostEvent) -> None:
         if isinstance(event, events.Exited) and event.status.code != 0:
             self._tell_with_last_word(event)
@@ -292,6 +301,9 @@ class Root:
         def in_loop() -> None:
             self._loop.call_soon_threadsafe(settled)
 
+        if self._output.is_settled(event.child, event.incarnation):
+            settled()  # as a rule: the end of its output has woken the reader before anybody else
+            return
         self._output.when_settled(event.child, event.incarnation, in_loop)
 
     def _child_serves(self, child: str, incarnation: int) -> None:
@@ -299,17 +311,16 @@ class Root:
         if spec is not None and spec.heartbeat is not None:
             self._liveness.watch(child, incarnation, spec.heartbeat, self._host.now())
         self._foreign.serves(child, incarnation)
-        if not self._announced and self._all_ready(child):
+        if not self._announced and self._engine.started and self._all_ready(child):
             self._announced = True
             command = Path(sys.executable).with_name("supervisor")
-            say("INFO", f"all children are ready; from another shell: {command} status")
+            self._news.say("INFO", f"all children are ready; from another shell: {command} status")
             if self._announce is not None:
                 self._announce()
 
     def _forget_run(self, child: str) -> None:
         self._liveness.forget(child)
-        self._usage.pop(child, None)
-        self._over.pop(child, None)
+        self._resources.forget(child)
         if self._engine.spec_of(child) is None:  # an instance of a pool: it will not come back
             self._beats.pop(child, None)
             self._output.forget(child)
@@ -322,49 +333,22 @@ class Root:
     def _count_restart(self) -> None:
         self._restarts += 1
         if self._max_restarts is not None and self._restarts > self._max_restarts:
-            say("CRITICAL", f"more than {self._max_restarts} restarts in this run: stopping")
+            self._news.say("CRITICAL", f"more than {self._max_restarts} restarts in this run: stopping")
             self._loop.call_soon(self.shut_down, 1, "--max-restarts")
-
-    def _record(self, event: SupervisionEvent) -> None:
-        self._events.add(event)
-        for listener in tuple(self.listeners):
-            listener(event)
-        facts = {"child": event.child, "pid": event.pid, **event.facts}
-        known = {key: value for key, value in facts.items() if value is not None}
-        say(level_of(event), sentence_of(event), event=event.event, **known)
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_due = False
-        self._events.flush()
 
     def _events_not_written(self, error: StorageError) -> None:
         say("ERROR", f"supervision events cannot be written and wait in memory: {error}")
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_later(TIP_EVERY_S, self._flush)
+        self._news.tell_later()
 
     def _note_shutdown(self, asked: events.ShutdownAsked) -> None:
         if not self.stopping:
-            self._record(SupervisionEvent(event="stop_asked", facts={"by": asked.by} if asked.by else {}))
+            facts = {"by": asked.by} if asked.by else {}
+            self._news.record(SupervisionEvent(event="stop_asked", facts=facts))
         self._loop.call_soon(self._systemd.stopping)
 
     def _condition(self) -> Condition:
         line = status_line(self._engine.view(self._host.now()))
         return Condition(self._engine.started, self.stopping, line)
-
-    def _look_for_oom(self) -> None:
-        self._oom.look(self._host.now())
-
-    def _with_oom(self, event: SupervisionEvent) -> SupervisionEvent:
-        # Only deaths that nobody asked for; the engine knows those of its own making.
-        facts = event.facts
-        killed = event.event == "exited" and facts.get("signal") == "SIGKILL" and facts["reason"] == "killed"
-        if not (killed and self._oom.claim(self._host.now())):
-            return event
-        return structs.replace(event, facts={**facts, "oom": True})
 
     async def _tell_health(self) -> None:
         while True:
@@ -375,27 +359,6 @@ class Root:
     def _check_liveness(self) -> None:
         for late in self._liveness.check(self._host.now()):
             self.tell(events.BeatMissed(late.child, late.incarnation, late.silence))
-
-    async def _sample(self) -> None:
-        sampler = Sampler()
-        while True:
-            self._usage = await self._loop.run_in_executor(
-                self._sampling, sampler.sample, dict(self._host.pids())
-            )
-            self._check_memory()
-            await asyncio.sleep(SAMPLE_EVERY_S)
-
-    def _check_memory(self) -> None:
-        for child, usage in self._usage.items():
-            spec = self._engine.spec_of(child)
-            limit = None if spec is None else spec.program.limits.memory
-            if limit is None or usage.memory <= limit:
-                self._over.pop(child, None)
-                continue
-            self._over[child] += 1
-            incarnation = self._engine.incarnation(child)
-            if self._over[child] == OVER_LIMIT_SAMPLES and incarnation is not None:
-                self.tell(events.LimitExceeded(child, incarnation, usage.memory, limit))
 
     def _about(self) -> dict[str, Any]:
         return {

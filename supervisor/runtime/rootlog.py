@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
 ROOT = "root"
 
 
-def configure(write: Callable[[dict[str, Any]], None]) -> None:
+Write = Callable[[dict[str, Any]], None]
+
+_beside: list[Write] = []
+
+
+def configure(write: Write) -> None:
     """Send every record of this process to ``write``, facts beside the message."""
 
     def sink(message: Message) -> None:
@@ -36,6 +43,20 @@ def configure(write: Callable[[dict[str, Any]], None]) -> None:
     logger.add(sink, level="DEBUG", format="{message}")
 
 
+@contextmanager
+def beside(write: Write) -> Iterator[None]:
+    """Have :func:`say` write there within the block; loguru stays with the program that the root lives in."""
+    _beside.append(write)
+    try:
+        yield
+    finally:
+        _beside.remove(write)
+
+
 def say(level: str, sentence: str, **facts: object) -> None:
     """Log a sentence with its facts; braces in it mean nothing."""
-    logger.bind(**facts).log(level, "{}", sentence)
+    if not _beside:
+        logger.bind(**facts).log(level, "{}", sentence)
+        return
+    record = {"time": iso(time.time()), "level": level, "process": ROOT, "message": sentence}
+    _beside[-1]({**record, **facts})

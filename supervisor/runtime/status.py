@@ -25,6 +25,7 @@ class Sources:
     usage: Callable[[str], Usage | None]
     total: Callable[[str], int]
     last_word: Callable[[str, int], str | None]
+    status_text: Callable[[str], str | None] = lambda _: None
 
 
 def root_object(
@@ -74,6 +75,7 @@ def child_object(view: ChildView, sources: Sources, now: float, wall_s: float) -
         "heartbeat_age": None if silence is None else round(max(0.0, silence), 3),
         "counters": {"loops": beat.loops, "errors": beat.errors, **beat.counters} if beat else {},
         "last_error": _last_error(view, beat, sources),
+        "status_text": sources.status_text(view.id),
     }
 
 

@@ -9,9 +9,21 @@ import pytest
 
 from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, load, workers
 from supervisor.config.overrides import parse_value
-from supervisor.engine.spec import Backoff, Heartbeat, Intensity, Limits, SupervisorSpec, WorkerSpec
+from supervisor.engine.spec import (
+    Backoff,
+    ExecProbe,
+    Heartbeat,
+    HttpProbe,
+    Intensity,
+    Limits,
+    Probe,
+    SupervisorSpec,
+    TcpProbe,
+    WorkerSpec,
+)
 
 ONE = '[[child]]\nid = "feed"\nstart = "workers.feed:main"\n'
+FOREIGN = '[[child]]\nid = "web"\ncommand = ["web"]\n'
 
 
 def read(
@@ -118,6 +130,40 @@ def test_command_defaults(tmp_path: Path) -> None:
     assert (worker.ready, worker.heartbeat) == ("immediate", None)
     assert worker.program.command == ("node", "x.js")
     assert worker.program.directory == str(tmp_path)
+
+
+@pytest.mark.req("S3")
+@pytest.mark.parametrize(
+    ("value", "ready", "probe"),
+    [
+        ('"immediate"', "immediate", None),
+        ('"notify"', "notify", None),
+        ('{ tcp = "127.0.0.1:8080" }', "probe", TcpProbe("127.0.0.1", 8080)),
+        ('{ tcp = "[::1]:80" }', "probe", TcpProbe("::1", 80)),
+        ('{ http = "https://h:1/x?y=z" }', "probe", HttpProbe("https://h:1/x?y=z")),
+        ('{ exec = ["./probe", ""] }', "probe", ExecProbe(("./probe", ""))),
+    ],
+)
+def test_every_way_a_command_can_be_ready(
+    tmp_path: Path, value: str, ready: str, probe: Probe | None
+) -> None:
+    """Each form of the contract reaches the specification; the heartbeat stays off."""
+    worker = only_worker(read(tmp_path, f"{FOREIGN}ready = {value}"))
+
+    assert (worker.ready, worker.program.readiness, worker.program.liveness) == (ready, probe, None)
+    assert worker.heartbeat is None
+
+
+@pytest.mark.req("S4")
+def test_every_way_a_command_can_be_watched(tmp_path: Path) -> None:
+    """liveness brings the usual heartbeat, or the one that the file gives it."""
+    told = only_worker(read(tmp_path, FOREIGN + 'liveness = "notify"'))
+    heartbeat = 'heartbeat = { interval = "2s", misses = 3 }'
+    asked = only_worker(read(tmp_path, f'{FOREIGN}{heartbeat}\nliveness = {{ tcp = "localhost:1" }}'))
+
+    assert (told.ready, told.program.liveness, told.heartbeat) == ("immediate", "notify", Heartbeat())
+    assert asked.program.liveness == TcpProbe("localhost", 1)
+    assert asked.heartbeat == Heartbeat(interval=2.0, misses=3)
 
 
 @pytest.mark.req("S2")
@@ -235,11 +281,30 @@ WRONG = {
     "no id": ('[[child]]\ncommand = ["x"]', 'the key "id" is missing'),
     "no child": ("[supervisor]", "the tree has no [[child]]"),
     "not tables": ("child = 3", "an array of tables"),
-    "later": (ONE + 'ready = "notify"', "not supported by this version"),
-    "later probe": (ONE + 'liveness = { tcp = "x" }', "not supported by this version"),
     "half intensity": (ONE + "intensity = { max_restarts = 3 }", 'the key "period" is missing'),
     "backoff": (ONE + 'backoff = { initial = "2m" }', "initial (120 s) is above max (60 s)"),
     "beats of a command": ('[[child]]\nid = "x"\ncommand = ["x"]\nheartbeat = {}', "sends no beats"),
+    "beats and none": (FOREIGN + 'liveness = "notify"\nheartbeat = "none"', "drop one"),
+    "message of a command": (FOREIGN + 'ready = "message"', 'allowed is "immediate" | "notify" | { tcp'),
+    "notify of a worker": (ONE + 'ready = "notify"', "notify and probes are for commands"),
+    "probe of a worker": (ONE + 'ready = { tcp = "h:1" }', "notify and probes are for commands"),
+    "liveness of a worker": (ONE + 'liveness = "notify"', "a Python worker sends heartbeats"),
+    "liveness": (FOREIGN + 'liveness = "notfy"', 'did you mean "notify"?'),
+    "tcp without port": (FOREIGN + 'ready = { tcp = "localhost" }', "the port from 1 to 65535"),
+    "tcp port 0": (FOREIGN + 'ready = { tcp = "localhost:0" }', "the port from 1 to 65535"),
+    "tcp port too high": (FOREIGN + 'liveness = { tcp = "[::1]:65536" }', "the port from 1 to 65535"),
+    "tcp bare v6": (FOREIGN + 'ready = { tcp = "::1:80" }', "the port from 1 to 65535"),
+    "tcp number": (FOREIGN + "ready = { tcp = 80 }", "the port from 1 to 65535"),
+    "http scheme": (FOREIGN + 'ready = { http = "ftp://h/x" }', "http or https"),
+    "http no host": (FOREIGN + 'ready = { http = "http:///x" }', "http or https"),
+    "http port": (FOREIGN + 'ready = { http = "http://h:x/" }', "http or https"),
+    "http blank": (FOREIGN + 'ready = { http = "http://h/a b" }', "http or https"),
+    "http password": (FOREIGN + 'ready = { http = "http://u:p@h/" }', "no user and no password"),
+    "exec empty": (FOREIGN + "ready = { exec = [] }", "the program first"),
+    "exec text": (FOREIGN + 'liveness = { exec = "./probe" }', "the program first"),
+    "two probes": (FOREIGN + 'ready = { tcp = "h:1", exec = ["x"] }', "one of { tcp"),
+    "no probe": (FOREIGN + "ready = { }", "one of { tcp"),
+    "unknown probe": (FOREIGN + 'ready = { udp = "h:1" }', "one of { tcp"),
     "user of a worker": (ONE + 'user = "nobody"', "is for commands"),
     "start": ('[[child]]\nid = "x"\nstart = "nonsense"', '"package.module:callable"'),
     "syntax": (ONE + "restart =", "tree.toml:4: is not TOML"),

@@ -14,7 +14,9 @@ from supervisor.config import ConfigError, workers
 from supervisor.config.schema import BACKOFF, CHILD, GROUP, SUPERVISOR
 from tests.config.test_config import read
 
-KEYS = sorted({*CHILD, *GROUP, *SUPERVISOR, *BACKOFF, "period", "misses", "memory", "x"})
+KEYS = sorted(
+    {*CHILD, *GROUP, *SUPERVISOR, *BACKOFF, "period", "misses", "memory", "x", "tcp", "http", "exec"}
+)
 WORDS = [
     "permanent",
     "transient",
@@ -29,6 +31,8 @@ WORDS = [
     "",
     "\0",
     "notify",
+    "h:1",
+    "http://h/",
 ]
 SCALARS = (
     st.sampled_from(WORDS) | st.integers() | st.floats() | st.booleans() | st.dates() | st.text(max_size=5)

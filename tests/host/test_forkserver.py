@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from typing import Any
 
-import msgspec
 import pytest
 
-from protocol.messages.control import Launch
-from supervisor.host import boot
-from supervisor.host.forkserver import Forked, Forkserver, read_exit_code
+from supervisor.host.forkserver import Forkserver, read_exit_code
+from tests.host.forking import fork, release, running_forkserver
 from tests.host.rig import is_alive
 from tests.support.deadline import wait_until
 
@@ -22,47 +17,8 @@ from tests.support.deadline import wait_until
 @pytest.fixture
 def forkserver() -> Iterator[Forkserver]:
     """One that preloads the puppets."""
-    server = Forkserver(["tests.support.puppets"])
-    server.start()
-    yield server
-    server.stop()
-
-
-def fork(server: Forkserver, name: str, **config: Any) -> tuple[Forked, int]:
-    """Fork a puppet; return it and the read end of its output."""
-    launch = Launch(
-        child="a", path="root/a", incarnation=1, runtime_dir="", state_dir="", config_dir="", config=config
-    )
-    order = boot.Order(
-        child="a",
-        start=f"tests.support.puppets:{name}",
-        launch=msgspec.msgpack.encode(launch),
-        environment={},
-        open_files=1024,
-    )
-    read_end, write_end = os.pipe()
-    try:
-        return server.fork(order, write_end), read_end
-    finally:
-        os.close(write_end)
-
-
-def release(forked: Forked, *descriptors: int) -> None:
-    """Close what a test holds."""
-    for descriptor in (forked.sentinel, *descriptors):
-        os.close(descriptor)
-
-
-@pytest.mark.req("S7")
-def test_end_of_the_lifeline_ends_the_worker(forkserver: Forkserver) -> None:
-    """A worker whose root is gone ends itself by SIGKILL, also while the forkserver lives."""
-    forked, output = fork(forkserver, "runs", deaf=True)
-    assert os.read(output, 100).startswith(b"up ")
-
-    os.close(forked.lifeline)
-
-    assert read_exit_code(forked.sentinel) == -signal.SIGKILL
-    release(forked, output)
+    with running_forkserver() as server:
+        yield server
 
 
 @pytest.mark.req("S7")
@@ -88,11 +44,3 @@ def test_large_configuration_arrives(forkserver: Forkserver) -> None:
 
     assert read_exit_code(forked.sentinel) == 5
     release(forked, forked.lifeline, output)
-
-
-@pytest.mark.req("S7")
-def test_wrong_parent_is_deadly() -> None:
-    """Whoever finds another parent than it was told dies at once: the real one had died before."""
-    code = "from supervisor.host.prctl import die_with_parent; die_with_parent(1 << 22)"
-
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL

@@ -28,26 +28,6 @@ def held() -> tuple[int, int, int]:
 
 @pytest.mark.req("S7")
 @with_rig
-async def test_hundred_starts_leave_nothing(rig: Rig) -> None:
-    """After 100 workers and commands the root holds what it held after the first."""
-
-    async def start(incarnation: int) -> None:
-        rig.host.spawn(puppet("a", incarnation, "exits_with"))
-        rig.host.spawn(command("c", incarnation, "true"))
-        for child in ("a", "c"):
-            await rig.event(Exited, child, incarnation)
-            await rig.last_words(child, incarnation)
-
-    await start(1)
-    before = held()
-    for incarnation in range(2, 52):
-        await start(incarnation)
-
-    assert held() == before
-
-
-@pytest.mark.req("S7")
-@with_rig
 async def test_fifty_at_once(rig: Rig) -> None:
     """Fifty starts and fifty kills at once are all answered, each once."""
     for number in range(50):

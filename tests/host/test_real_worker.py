@@ -13,7 +13,6 @@ import pytest
 
 from supervisor.engine.events import Exited, ExitStatus
 from supervisor.engine.spec import Limits
-from supervisor.host.proctable import ProcessTable
 from tests.host.rig import Rig, puppet, with_rig
 from tests.support.deadline import until
 
@@ -149,18 +148,6 @@ async def test_unfit_surroundings(rig: Rig, program: dict[str, Any], told: str) 
 
     assert exited.status == ExitStatus(code=78)
     assert told in await rig.last_words("a")
-
-
-@pytest.mark.req("S4")
-@with_rig
-async def test_term_reaches_a_suspended_child(rig: Rig) -> None:
-    """A child in SIGSTOP hears SIGTERM, because SIGCONT is sent behind it."""
-    pid = await rig.runs(puppet("a", 1, "suspends_itself", code=7))
-    await until(lambda: (stat := ProcessTable().stat(pid)) and stat.state == "T", what="the child to sleep")
-
-    rig.host.terminate("a", 1)
-
-    assert (await rig.event(Exited, "a")).status == ExitStatus(code=7)
 
 
 @pytest.mark.req("S4")

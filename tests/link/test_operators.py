@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.codec import OPERATOR_REPLY, OPERATOR_REQUEST
-from protocol.messages.operator import Answer, AskChange, AskStatus, OperatorReply, StatusIs
+from protocol.messages.operator import Answer, AskChange, AskReload, AskStatus, OperatorReply, StatusIs
 from protocol.transport.memory import Network
 from supervisor.engine import events
 from supervisor.engine.commands import Reply
@@ -25,6 +25,7 @@ class FakeTree:
 
     def __init__(self) -> None:
         self.told: list[events.Event] = []
+        self.reloads: list[str] = []
 
     def status(self) -> dict[str, Any]:
         return {"schema": 1}
@@ -34,6 +35,9 @@ class FakeTree:
 
     def tell(self, event: events.Event) -> None:
         self.told.append(event)
+
+    def reload(self, request: str) -> None:
+        self.reloads.append(request)
 
 
 class Desk:
@@ -100,6 +104,20 @@ def test_request_asked_again_is_done_once_and_answered_the_same() -> None:
     assert len(desk.tree.told) == 1
     assert len(desk.heard) == 2
     assert desk.heard[0] == desk.heard[1]
+
+
+@pytest.mark.req("S12")
+def test_reload_is_done_once_and_answered_with_what_differs() -> None:
+    """Asked twice, the file is read once; the answer says what came of it."""
+    desk = Desk()
+    desk.send(OPERATOR_REQUEST.encode(AskReload("r1")))
+    desk.send(OPERATOR_REQUEST.encode(AskReload("r1")))
+    assert desk.tree.reloads == ["r1\x00root"]
+    desk.engine_says("r1", "root")
+
+    (answer,) = desk.heard
+    assert isinstance(answer, Answer)
+    assert (answer.ok, answer.outcomes[0].detail) == (True, "ready")
 
 
 @pytest.mark.req("O3")

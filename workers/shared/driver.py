@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
-from workers.shared.stop import Stop
+from protocol.stop import Stop
 from workers.shared.worker import Service
 
 SERVICES_END_S: Final = 2.0

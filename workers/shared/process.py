@@ -11,12 +11,12 @@ from loguru import logger
 
 from protocol.errors import JournalError, PlaceError, ProtocolError, StreamError
 from protocol.messages.control import Launch
+from protocol.stop import Stop
 from protocol.transport.zeromq import ZeromqTransport
 from workers.shared import exits, log
 from workers.shared.driver import Driver
 from workers.shared.exits import PersonMustLook
 from workers.shared.shell import Shell, Surroundings
-from workers.shared.stop import Stop
 from workers.shared.worker import Context, Worker
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

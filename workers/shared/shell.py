@@ -18,12 +18,12 @@ from typing import Final
 
 from loguru import logger
 
+from protocol.control import Control
 from protocol.errors import FrameError, StorageError
 from protocol.messages.control import Beat, Launch
 from protocol.messages.stream import Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
-from workers.shared.control import Control
 from workers.shared.core import Step
 from workers.shared.log import emit
 from workers.shared.producer import Producer

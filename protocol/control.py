@@ -1,19 +1,31 @@
-"""The child's side of the conversation with the root: ready, beats, done. The root need not be there."""
+"""The child's half of the conversation with the root: ready, beats, done. The root need not be there.
+
+Time is an argument and the socket is given, so that the same half serves a worker on its asyncio loop, a
+plain loop (:mod:`protocol.child`) and a test in simulated time.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from protocol.codec import FROM_CHILD, TO_CHILD
 from protocol.errors import FrameError
 from protocol.messages.control import Beat, Done, FromChild, Launch, Ready
 from protocol.places import endpoint
-from protocol.transport.port import Dealer, Transport
+from protocol.transport.port import Dealer, FrameHandler
 
 ROOT: Final = "root"
 DONE_AGAIN_S: Final = 1.0
+
+
+class Dealers(Protocol):
+    """The part of a transport that a child needs to reach its root."""
+
+    def dealer(self, endpoint: str, handler: FrameHandler, *, max_bytes: int) -> Dealer:
+        """Connect to a router that may not be there yet. Raises EndpointUnusable."""
+        ...
 
 
 class Control:
@@ -34,7 +46,7 @@ class Control:
         self._done: Done | None = None
         self._done_noted = False
 
-    def connect(self, transport: Transport) -> None:
+    def connect(self, transport: Dealers) -> None:
         """Open the way to the root, which need not be there."""
         self._root = transport.dealer(
             endpoint(self._launch.runtime_dir, ROOT, "control"), self._on_frame, max_bytes=TO_CHILD.max_bytes

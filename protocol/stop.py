@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 
 class Stop:
@@ -13,11 +14,17 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self._tell: Callable[[], object] | None = None
+        self._before: dict[int, Any] = {}
 
     def install(self) -> None:
-        """Take over SIGTERM and SIGINT of this process. Only in the main thread."""
-        signal.signal(signal.SIGTERM, self._noted)
-        signal.signal(signal.SIGINT, self._noted)
+        """Take over SIGTERM and SIGINT of this process. Raises ValueError outside the main thread."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._noted)
+
+    def uninstall(self) -> None:
+        """Give the signals back to whoever had them before. Harmless when repeated."""
+        while self._before:
+            signal.signal(*self._before.popitem())
 
     def tell(self, callback: Callable[[], object] | None) -> None:
         """Call ``callback`` at the next wish (None: nobody); it must be safe in a signal handler."""

@@ -1,0 +1,72 @@
+"""Reading the tree file again while the root runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from supervisor.config import ConfigError, Tree
+from supervisor.engine import events
+from supervisor.runtime.rootlog import say
+
+Reader = Callable[[], Tree]
+"""Reads and checks the tree file, and tries its ``start`` targets; raises ConfigError. Runs in a thread."""
+
+
+class Answering(Protocol):
+    """Where the outcome of a request goes."""
+
+    def settle(self, request_of_child: str, *, ok: bool, detail: str, code: int = 1) -> None:
+        """Note what became of the request."""
+        ...
+
+
+class Reloading:
+    """Has the engine become what the file says, and new processes see edited modules.
+
+    ``renew`` is called with the modules to preload when a file was accepted.
+    """
+
+    def __init__(
+        self,
+        reader: Reader | None,
+        *,
+        answering: Answering,
+        tell: Callable[[events.Event], None],
+        renew: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self._reader = reader
+        self._answering = answering
+        self._tell = tell
+        self._renew = renew
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def begin(self, request: str) -> None:
+        """Read the file off the loop; the request is settled when that is done."""
+        task = asyncio.get_running_loop().create_task(self._reload(request))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._under_way:
+            task.cancel()
+
+    async def _reload(self, request: str) -> None:
+        if self._reader is None:
+            sentence = "this root was started by a program, not from a file: there is nothing to read again"
+            self._answering.settle(request, ok=False, detail=sentence)
+            return
+        try:
+            tree = await asyncio.to_thread(self._reader)
+        except ConfigError as error:
+            say("ERROR", f"not reloaded: {error}")
+            self._answering.settle(request, ok=False, detail=str(error), code=error.exit_code)
+            return
+        except OSError as error:
+            sentence = f"cannot read {error.filename}: {error.strerror}"
+            self._answering.settle(request, ok=False, detail=sentence)
+            return
+        self._renew(tree.preload)
+        self._tell(events.TreeChanged(tree.root, request))

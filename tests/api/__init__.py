@@ -1,0 +1,1 @@
+"""Tests of the Python API: trees from code, inside a program or as its whole purpose."""

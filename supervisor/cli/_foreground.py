@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from supervisor.cli._failure import FAILED, Failure
-from supervisor.cli._importable import module_command
+from supervisor.cli._importable import check_starts, module_command
 from supervisor.cli._surroundings import Surroundings, surroundings
 from supervisor.cli.check import refuse_unusable
 from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, load
@@ -69,8 +69,18 @@ def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
         max_restarts=max_restarts,
         detached=order.detached_child,
         announce=announce_ready if order.detached_child else None,
+        reader=lambda: _read_again(source, order, here),
     )
     click.get_current_context().exit(here.run(tree, options))
+
+
+def _read_again(source: Source, order: Order, here: Surroundings) -> Tree:
+    # A file may be mistaken, a worker not importable: the root that runs wants one kind of refusal.
+    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    problems = check_starts(tree)
+    if problems:
+        raise ConfigError([Problem(origin=tree.name, says=problem) for problem in problems])
+    return tree
 
 
 def _become_root_module() -> None:

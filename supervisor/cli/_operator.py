@@ -13,8 +13,16 @@ import click
 
 from protocol.codec import OPERATOR_REPLY, OPERATOR_REQUEST
 from protocol.errors import NoAnswer, NoRoot
-from protocol.messages.operator import Answer, AskChange, AskStatus, OperatorReply, OperatorRequest, StatusIs
-from protocol.places import RootEntry, endpoint, find_root
+from protocol.messages.operator import (
+    Answer,
+    AskChange,
+    AskReload,
+    AskStatus,
+    OperatorReply,
+    OperatorRequest,
+    StatusIs,
+)
+from protocol.places import RootEntry, endpoint, find_root, running_roots
 from supervisor.cli._failure import FAILED, INTERRUPTED, NO_ROOT, TIMED_OUT, Failure
 from supervisor.cli._surroundings import Ask, surroundings
 
@@ -39,7 +47,7 @@ class Operator:
             raise Failure("the root answered something else than its status; do both run the same release?")
         return reply.status
 
-    def change(self, wish: AskChange, timeout: float) -> Answer:
+    def change(self, wish: AskChange | AskReload, timeout: float) -> Answer:
         """Have the root do something; asked again and again under one id it is done once.
 
         Raises Failure with 4 when the root ends meanwhile, with 5 when the time is over, and with 130 at
@@ -56,20 +64,26 @@ class Operator:
         raise Failure(f"not done within {timeout:g} s; the root goes on with it", TIMED_OUT)
 
     def wait_for_end(self, timeout: float) -> None:
-        """Wait until the root process is gone. Raises Failure with 5 when it is not in time."""
+        """Wait until the root is gone. Raises Failure with 5 when it is not in time."""
         deadline = time.monotonic() + timeout
-        while self.entry.running:
+        while self._there:
             if time.monotonic() > deadline:
                 raise Failure(f"the root (pid {self.entry.pid}) still runs after {timeout:g} s", TIMED_OUT)
             time.sleep(0.01)
 
-    def _try(self, wish: AskChange, timeout: float) -> Answer | None:
+    @property
+    def _there(self) -> bool:
+        if not self.entry.embedded:
+            return self.entry.running
+        return self.entry in running_roots()
+
+    def _try(self, wish: AskChange | AskReload, timeout: float) -> Answer | None:
         try:
             reply = self._ask(wish, timeout)
         except NoAnswer:
-            if self.entry.running:
+            if self._there:
                 return None
-            if wish.verb == "stop" and wish.everything:
+            if isinstance(wish, AskChange) and wish.verb == "stop" and wish.everything:
                 return Answer(request=wish.request, ok=True)
             raise Failure("the root ended before it answered", NO_ROOT) from None
         if not isinstance(reply, Answer):

@@ -27,23 +27,25 @@ _PIPE_WIDTH: Final = 160
 
 def print_status(status: Mapping[str, Any]) -> None:
     """Write the table to stdout."""
-    _console().print(_rendered(status))
+    console_of_stdout().print(rendered(status))
 
 
 def watch_status(ask: Callable[[], Mapping[str, Any]], wait: Callable[[], None]) -> None:
     """Show the table in place, again and again, until interrupted."""
-    with Live(_rendered(ask()), console=_console(), auto_refresh=False) as live:
+    with Live(rendered(ask()), console=console_of_stdout(), auto_refresh=False) as live:
         while True:
             wait()
-            live.update(_rendered(ask()), refresh=True)
+            live.update(rendered(ask()), refresh=True)
 
 
-def _console() -> Console:
+def console_of_stdout() -> Console:
+    """Return a console; wide enough for whole lines when stdout is no terminal."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
 
-def _rendered(status: Mapping[str, Any]) -> Group:
+def rendered(status: Mapping[str, Any]) -> Group:
+    """Return headline, table and notes."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in _COLUMNS:
         side: Literal["left", "right"] = "right" if column in _RIGHT else "left"
@@ -53,6 +55,8 @@ def _rendered(status: Mapping[str, Any]) -> Group:
         table.add_row(*_row(child))
         if child["state"] in {"parked", "held", "backoff"} and child["last_error"]:
             notes.append(Text(f"{child['id']}: {child['last_error']}", style="red"))
+        if child.get("status_text"):
+            notes.append(Text(f"{child['id']}: {child['status_text']}", style="dim"))
     return Group(Text(_headline(status["root"]), style="bold"), table, *notes)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import click
 
 from supervisor.cli._failure import Failure
+from supervisor.cli._history import events_file, read_events
 from supervisor.cli._options import known_state_dir, tree_options
 from supervisor.cli._surroundings import surroundings
 
-_BATCH: Final = 500
 _POLL: Final = 0.2
 """Seconds between two looks at the journal."""
 
@@ -36,9 +35,7 @@ def command(*, follow: bool, since: int, as_json: bool, config: str | None, stat
     """
     from protocol.journal import open_readonly
 
-    path = known_state_dir(config, state_dir) / "events.db"
-    if not path.exists():
-        raise Failure(f"there are no events yet: {path} does not exist")
+    path = events_file(known_state_dir(config, state_dir))
     connection = open_readonly(path)
     try:
         _show(connection, since, follow=follow, as_json=as_json)
@@ -53,36 +50,12 @@ def command(*, follow: bool, since: int, as_json: bool, config: str | None, stat
 
 def _show(connection: sqlite3.Connection, after: int, *, follow: bool, as_json: bool) -> None:
     while True:
-        for event in _events(connection, after):
+        for event in read_events(connection, after):
             after = event["seq"]
             click.echo(json.dumps(event, ensure_ascii=False, default=str) if as_json else _readable(event))
         if not follow:
             return
         surroundings().wait(_POLL)
-
-
-def _events(connection: sqlite3.Connection, after: int) -> Iterator[dict[str, Any]]:
-    from protocol.codec import EVENTS
-    from protocol.journal import read_records
-
-    while records := read_records(connection, after=after, limit=_BATCH):
-        for record in records:
-            event = EVENTS.decode(record.body)
-            after = record.seq
-            fixed = {
-                "seq": record.seq,
-                "at": _utc(record.at_ms),
-                "event": event.event,
-                "child": event.child,
-                "incarnation": event.incarnation,
-                "pid": event.pid,
-            }
-            yield fixed | {key: value for key, value in event.facts.items() if key not in fixed}
-
-
-def _utc(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _readable(event: dict[str, Any]) -> str:

@@ -30,6 +30,9 @@ _HEAD: Final = """\
 #   shutdown = "5s"                   # between TERM and KILL | "brutal_kill" | "infinity"
 #   ready_timeout = "30s"
 #   heartbeat = { interval = "1s", misses = 5 }             # Python workers; a silent one is restarted
+#   ready = "immediate"               # of a command | "notify" (sd_notify) | { tcp = "127.0.0.1:8080" }
+#                                     # | { http = "http://127.0.0.1:8080/health" } | { exec = ["./probe"] }
+#   liveness = "notify"               # of a command: beats by WATCHDOG=1, or a probe as above; absent: none
 #   limits = { }                      # memory = "300MiB", open_files = 1024, nice = 5
 #   max_runtime = "0s"                # an orderly restart each time it is reached; 0: none
 #   no_restart_exit_codes = [78]      # "a person must look": parked at once
@@ -42,6 +45,7 @@ max_restarts = 20
 period = "10m"
 on_exhausted = "hold"                 # all that can run goes on | "exit"
 state_dir = "var"
+health = "5m"                         # how often the root logs a line on the health of all
 
 [defaults.config]
 mode = "dry-run"                      # paper | live

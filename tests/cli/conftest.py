@@ -13,7 +13,16 @@ from click.testing import CliRunner, Result
 
 from protocol.codec import OPERATOR_REPLY, OPERATOR_REQUEST
 from protocol.errors import NoAnswer
-from protocol.messages.operator import Answer, AskChange, AskStatus, OperatorReply, OperatorRequest, StatusIs
+from protocol.messages.operator import (
+    Answer,
+    AskChange,
+    AskReload,
+    AskStatus,
+    OperatorReply,
+    OperatorRequest,
+    Outcome,
+    StatusIs,
+)
 from protocol.places import RootEntry, process_start_ticks, register
 from supervisor.cli import cli
 from supervisor.cli._surroundings import Surroundings
@@ -36,13 +45,14 @@ def child(name: str, **facts: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeRoot:
-    """Answers as the root would. ``silent``: so many questions get no answer."""
+    """Answers as the root would. ``silent``: so many questions get no answer; ``mistakes`` of its file."""
 
     state_dir: Path
     runtime_dir: Path
     children: list[dict[str, Any]] = field(default_factory=lambda: [child("feed")])
     answer: Callable[[AskChange], OperatorReply] = lambda ask: Answer(request=ask.request, ok=True)
     silent: int = 0
+    mistakes: str = ""
     asked: list[OperatorRequest] = field(default_factory=list)
 
     def register(self, pid: int | None = None) -> None:
@@ -64,7 +74,15 @@ class FakeRoot:
     def _reply(self, request: OperatorRequest) -> OperatorReply:
         if isinstance(request, AskStatus):
             return StatusIs(request.request, self.status())
+        if isinstance(request, AskReload):
+            return self.reloaded(request)
         return self.answer(request)
+
+    def reloaded(self, request: AskReload) -> Answer:
+        """Answer a reload as the root does: by an outcome of its own."""
+        ok = not self.mistakes
+        outcome = Outcome(child="root", ok=ok, detail=self.mistakes or "added: web", code=2)
+        return Answer(request=request.request, ok=ok, code=0 if ok else 2, outcomes=(outcome,))
 
     def status(self) -> dict[str, Any]:
         """Return the status object."""

@@ -262,3 +262,16 @@ def test_config_says_which_root(shell: Shell, root: FakeRoot) -> None:
     assert shell("status", "--config", str(path)).exit_code == 0
     path.write_text(path.read_text().replace("/var", "/other"))
     assert shell("status", "--config", str(path)).exit_code == 4
+
+
+@pytest.mark.req("S12")
+def test_reload_says_what_differs_or_what_is_wrong(shell: Shell, root: FakeRoot) -> None:
+    """Applied: the differences and 0. Mistakes: their sentences on stderr and 2."""
+    root.register()
+    done = shell("reload")
+    assert (done.exit_code, done.stdout) == (0, "added: web\n")
+
+    root.mistakes = "tree.toml: child.restrat: did you mean restart?"
+    refused = shell("reload")
+    assert refused.exit_code == 2
+    assert "restrat" in refused.stderr

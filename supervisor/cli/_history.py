@@ -1,0 +1,62 @@
+"""Supervision events as the commands show them, read from ``events.db`` with or without a root."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from supervisor.cli._failure import Failure
+
+_BATCH: Final = 500
+
+Event = dict[str, Any]
+"""The fixed keys ``seq``, ``at``, ``event``, ``child``, ``incarnation``, ``pid``, and the facts."""
+
+
+def events_file(state_dir: Path) -> Path:
+    """Return the file of events in a state directory; raises Failure when there is none yet."""
+    path = state_dir / "events.db"
+    if not path.exists():
+        raise Failure(f"there are no events yet: {path} does not exist")
+    return path
+
+
+def read_events(connection: sqlite3.Connection, after: int) -> Iterator[Event]:
+    """Yield the events with a seq greater than ``after``, in order."""
+    from protocol.codec import EVENTS
+    from protocol.journal import read_records
+
+    while records := read_records(connection, after=after, limit=_BATCH):
+        for record in records:
+            event = EVENTS.decode(record.body)
+            after = record.seq
+            fixed = {
+                "seq": record.seq,
+                "at": _utc(record.at_ms),
+                "event": event.event,
+                "child": event.child,
+                "incarnation": event.incarnation,
+                "pid": event.pid,
+            }
+            yield fixed | {key: value for key, value in event.facts.items() if key not in fixed}
+
+
+def last_events(path: Path, most: int) -> list[Event]:
+    """Return the newest events, at most so many, the oldest first. Raises Failure when it cannot be read."""
+    from protocol.journal import open_readonly
+
+    with closing(open_readonly(path)) as connection:
+        try:
+            (newest,) = connection.execute("SELECT max(seq) FROM records").fetchone()
+            return list(read_events(connection, max(0, (newest or 0) - most)))
+        except sqlite3.Error as error:
+            raise Failure(f"cannot read {path}: {error}") from error
+
+
+def _utc(at_ms: int) -> str:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -45,15 +45,18 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which lines are wanted. ``since`` is compared as text, in the form that lines have."""
+    """Which lines are wanted. ``since`` and ``until`` are compared as text, in the form that lines have."""
 
     since: str | None = None
+    until: str | None = None
     level: str | None = None
     grep: re.Pattern[str] | None = None
 
     def takes(self, line: Line) -> bool:
         """Whether a line is wanted."""
         if self.since is not None and line.time < self.since:
+            return False
+        if self.until is not None and line.time > self.until:
             return False
         if self.level is not None and LEVELS.get(str(line.record.get("level")), 20) < LEVELS[self.level]:
             return False

@@ -129,18 +129,6 @@ def test_kill_of_the_root_takes_everything_and_the_next_start_just_works(start: 
     assert fills(again)[: len(before)] == before
 
 
-@pytest.mark.req("S7")
-def test_second_root_on_the_same_directory_is_refused(start: Start) -> None:
-    """One state directory, one root: the second says who holds it and ends with 1, the first runs on."""
-    root = start("--config", "demo")
-    root.wait_ready(FOUR)
-    other = start("--config", "demo")
-
-    assert other.process.wait(30) == 1
-    assert str(root.process.pid) in other.said()
-    assert root.status()["root"]["pid"] == root.process.pid
-
-
 @pytest.mark.req("O1")
 @pytest.mark.req("S8")
 def test_detached_start_returns_when_all_are_ready_and_stop_ends_it(

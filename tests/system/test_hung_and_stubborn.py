@@ -1,8 +1,7 @@
-"""Children that do not answer, and operators that insist."""
+"""Children that do not answer, and operators that insist. Hung ones: tests/supervision/test_watching.py."""
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable
 
@@ -17,20 +16,6 @@ id = "stubborn"
 command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done"]
 shutdown = "infinity"
 """
-
-
-@pytest.mark.req("S4")
-def test_suspended_worker_is_noticed_and_replaced(start: Start) -> None:
-    """SIGSTOP: after its misses it is stopped, its stacks are in its log, and it is back with reason hung."""
-    root = start("--config", "demo", "--set", 'strategy.heartbeat={interval="200ms", misses=5}')
-    before = root.wait_ready(["strategy", "feed"])
-    os.kill(before["strategy"]["pid"], signal.SIGSTOP)
-    wait_until(lambda: root.children()["strategy"]["restarts"] == 1, what="a restart of the hung child")
-    after = root.wait_ready(["strategy"])
-
-    assert after["strategy"]["last_exit"]["reason"] == "hung"
-    assert after["feed"]["pid"] == before["feed"]["pid"]
-    assert "Current thread" in (root.state_dir / "log" / "strategy.jsonl").read_text()
 
 
 @pytest.mark.req("S8")

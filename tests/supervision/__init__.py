@@ -1,0 +1,1 @@
+"""Thirty failures of supervisors, one after the other, each proven absent with real processes."""

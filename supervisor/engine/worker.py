@@ -165,12 +165,13 @@ class WorkerNode(ChildNode):
             self.arm("shutdown", min(granted))
 
     def stop_hung(self) -> Operation[None]:
-        """Have a hung process write its stacks, then stop it without much patience."""
-        self._late = False
-        self.ctx.emit(commands.DumpStacks(self.id, self.incarnation))
-        self.arm("dump", DUMP_WAIT_S)
-        yield lambda: self._late or self.phase is not Phase.READY
-        self.disarm("dump")
+        """Have a hung process write its stacks, if it is one that can, then stop it without much patience."""
+        if self.spec.program.start is not None:
+            self._late = False
+            self.ctx.emit(commands.DumpStacks(self.id, self.incarnation))
+            self.arm("dump", DUMP_WAIT_S)
+            yield lambda: self._late or self.phase is not Phase.READY
+            self.disarm("dump")
         yield from self.stop("hung", at_most=HUNG_GRACE_S)
 
     def kill(self, reason: Reason) -> None:

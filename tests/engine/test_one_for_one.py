@@ -6,7 +6,7 @@ import pytest
 
 from supervisor.engine import commands, events
 from supervisor.engine.events import ExitStatus
-from supervisor.engine.spec import Backoff, Heartbeat, Intensity, Restart, SupervisorSpec, WorkerSpec
+from supervisor.engine.spec import Backoff, Heartbeat, Intensity, Program, Restart, SupervisorSpec, WorkerSpec
 from tests.support.world import CRASH, KILLED, NORMAL, Life, World
 
 NEVER_READY = Life(ready_after=None)
@@ -139,7 +139,7 @@ def test_ready_of_an_older_incarnation_is_dropped() -> None:
 @pytest.mark.req("S4")
 def test_hung_child_is_asked_for_its_stacks_then_stopped_then_killed() -> None:
     """Stacks first, one second; TERM, two seconds at most; KILL; back with reason hung."""
-    world = World(tree(worker("a", heartbeat=Heartbeat(), shutdown=30.0)))
+    world = World(tree(worker("a", heartbeat=Heartbeat(), shutdown=30.0, program=Program(start="m:main"))))
     world.script("a", STUBBORN)
     world.boot()
     world.tell(events.BeatMissed("a", 1, 5.0))
@@ -417,3 +417,13 @@ def test_shutdown_asked_before_the_tree_is_started_wins() -> None:
 
     assert world.exit_code == 0
     assert world.spawned_at["a"] == []
+
+
+@pytest.mark.req("S4")
+def test_hung_command_has_no_stacks_to_wait_for() -> None:
+    """A foreign program is stopped at once."""
+    world = World(tree(worker("a", heartbeat=Heartbeat(), program=Program(command=("run",))))).boot()
+    world.tell(events.BeatMissed("a", 1, 5.0))
+
+    assert commands.Signal("a", 1) in world.performed
+    assert commands.DumpStacks("a", 1) not in world.performed

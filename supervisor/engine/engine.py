@@ -80,6 +80,10 @@ class Engine:
         """The ids of all children, at any depth, in start order."""
         return tuple(view.id for view in self.view(self._ctx.now))
 
+    def top_ids(self) -> tuple[str, ...]:
+        """The ids of the root's own children, in start order."""
+        return tuple(child.id for child in self._root.children)
+
     def view(self, now: float) -> tuple[ChildView, ...]:
         """The tree as an operator sees it."""
         return view_tree(self._root, now)

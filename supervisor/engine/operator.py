@@ -97,10 +97,22 @@ class Operator:
             case Outcome.IGNORED:
                 self._reply(request, child, ok=True, detail="it does not want to run now")
             case Outcome.CUT:
-                self._reply(request, child, ok=False, detail=_SUPERSEDED)
+                self._post(child, self._joined(child, request), request)
             case Outcome.FAILED:
                 self._reply(request, child, ok=False, detail=_failure(child))
                 parent.recovery.start_failed(child)
+
+    def _joined(self, child: Node, request: str | None) -> Operation[None]:
+        # Another wish came in between and has been carried out by now: its outcome answers this one too.
+        yield from ()
+        if child.phase is Phase.STARTING:  # cut as well, by a wish that waits in the lane
+            self._post(child, self._joined(child, request), request)
+        elif child.phase is Phase.READY:
+            self._reply(request, child, ok=True, detail="ready")
+        elif child.wanted:
+            self._reply(request, child, ok=False, detail=_failure(child))
+        else:
+            self._reply(request, child, ok=False, detail=_SUPERSEDED)
 
     def _report(self, event: FactName, child: Node) -> None:
         if isinstance(child, WorkerNode):

@@ -97,29 +97,35 @@ class Orphans:
             self._look()
         await grave.empty
 
-    def sweep(self) -> set[Key]:
-        """Look once: reap and kill adopted orphans; return the dead incarnations that still had some."""
+    def sweep(self, *, everyone: bool = False) -> set[Key]:
+        """Look once: reap and kill adopted orphans; return the dead incarnations that still had some.
+
+        ``everyone``: kill also those of whom nobody can tell whose they are. Only where all that the
+        process adopts must have come from its children, and only at the end.
+        """
         found: set[Key] = set()
         root, own_session = os.getpid(), os.getsid(0)
         orphans = [stat for stat in self._table.adopted(root) if stat.session != own_session]
         sessions = {**self._sessions(), **{grave.session: grave.key for grave in self._graves}}
         owners = {
-            orphan.pid: sessions.get(orphan.session) or self._marked_owner(orphan, root) for orphan in orphans
+            orphan.pid: sessions.get(orphan.session) or self._marked_owner(orphan) for orphan in orphans
         }
         for orphan in orphans:
             owner = owners[orphan.pid]
             living = owner is not None and self._is_living(owner)
             verdict = judge(orphan, owner=owner, ours=orphan.session in self._foreign, living=living)
+            if everyone and verdict == "leave" and not orphan.zombie:
+                verdict = "kill"
             self._perform(verdict, orphan)
             if verdict == "kill" and owner is not None:
                 found.add(owner)
         self._foreign.intersection_update(orphan.session for orphan in orphans)
         return found
 
-    def _marked_owner(self, orphan: Stat, root: int) -> Key | None:
+    def _marked_owner(self, orphan: Stat) -> Key | None:
         """Read whose it is; and learn which sessions come from below, for those that show no mark."""
         environment = self._table.environment(orphan.pid)
-        marked = marks.is_marked(environment, root)
+        marked = marks.is_marked(environment, marks.own_identity())
         # A follower in a session that is not the root's was forked by somebody else than the root, and so
         # was a newborn, which a launcher leaves behind that is killed.
         if marked or orphan.pid != orphan.session or orphan.name == NEWBORN:

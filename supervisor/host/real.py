@@ -40,7 +40,8 @@ class RealHost:
 
     ``sink`` hears what happens. ``attach_output(child, incarnation, descriptor)`` takes over the read end
     of a started child's stdout and stderr. ``preload`` names the modules that the forkserver imports
-    once for all workers, ``capacity`` the number of children to make room for.
+    once for all workers, ``capacity`` the number of children to make room for. ``alone``: whatever this
+    process adopts comes from its children, and may be killed at the end.
     """
 
     def __init__(
@@ -51,9 +52,11 @@ class RealHost:
         attach_output: AttachOutput,
         preload: Sequence[str],
         capacity: int,
+        alone: bool = False,
     ) -> None:
         self._loop, self._sink, self._attach_output = loop, sink, attach_output
         self._capacity = capacity
+        self._alone = alone
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spawn")
         self._forkserver = Forkserver(preload)
         self._launcher = LauncherClient(loop, self._executor)
@@ -153,7 +156,7 @@ class RealHost:
         await self._loop.run_in_executor(self._executor, self._forkserver.stop)
         # The last act of the launcher is that of a guardian: whoever still carries our mark is killed.
         await self._launcher.close()
-        self._orphans.sweep()
+        self._orphans.sweep(everyone=self._alone)
         self._executor.shutdown()
         if self._adopts:
             prctl.set_subreaper(wanted=False)
@@ -269,7 +272,7 @@ class RealHost:
         }
 
     def _environment_of(self, birth: Birth) -> dict[str, str]:
-        return {**birth.program.environment, **marks.marks(birth.child, birth.incarnation, os.getpid())}
+        return {**birth.program.environment, **marks.marks(birth.child, birth.incarnation, marks.own_identity())}
 
     def _files_of(self, program: Program) -> tuple[int, bool]:
         """The limit of open files, and whether it is a wish: else children get what the root was given."""

@@ -11,7 +11,9 @@ from typing import Any, Final
 import msgspec
 
 _NAMES: Final = frozenset({"TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"})
-_ENDINGS: Final = ("_TOKEN", "_SECRET", "_API_KEY", "_PASSWORD", "_PASSPHRASE")
+_ENDINGS: Final = ("TOKEN", "SECRET", "_KEY", "APIKEY", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIALS")
+_IN_URL: Final = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+"""The password of ``scheme://user:password@host``, whatever the name of the variable."""
 _SHORTEST: Final = 4
 """Shorter values are no secrets, and blotting them out would make logs unreadable."""
 _LARGEST_FILE: Final = 64 * 1024
@@ -30,6 +32,7 @@ def secret_values(environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
 
 def _all_values(environ: Mapping[str, str]) -> Iterator[str]:
     for name, value in environ.items():
+        yield from _IN_URL.findall(value)
         if _is_secret(name):
             yield value
         elif name.endswith("_FILE") and _is_secret(name.removesuffix("_FILE")):
@@ -40,7 +43,7 @@ def _all_values(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_secret(name: str) -> bool:
-    return name in _NAMES or name.endswith(_ENDINGS)
+    return name.upper().endswith((*_NAMES, *_ENDINGS))
 
 
 def _files(directory: str) -> list[Path]:

@@ -45,6 +45,10 @@ class Tree(Protocol):
         """The ids of all children."""
         ...
 
+    def top_ids(self) -> Sequence[str]:
+        """The ids of the root's own children."""
+        ...
+
     def tell(self, event: events.Event) -> None:
         """Give the engine an event."""
         ...
@@ -106,7 +110,8 @@ class OperatorDesk:
             self._answer(identity, Answer(request=ask.request, ok=True, message="stopping"))
             self._tree.tell(events.ShutdownAsked(by="operator"))
             return
-        names = tuple(dict.fromkeys(self._tree.ids() if ask.everything else ask.names))
+        # A group takes its members along: asked besides, they would be asked twice.
+        names = tuple(dict.fromkeys(self._tree.top_ids() if ask.everything else ask.names))
         unknown = self._unknown(names)
         if unknown is not None:
             self._answer(identity, Answer(request=ask.request, ok=False, code=2, message=unknown))

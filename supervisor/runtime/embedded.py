@@ -11,6 +11,7 @@ from supervisor.config import Tree
 from supervisor.host.console import Console
 from supervisor.host.output import Output
 from supervisor.runtime.answers import RootEnded
+from supervisor.runtime.environments import environments
 from supervisor.runtime.root import Root
 from supervisor.runtime.rootlog import beside
 from supervisor.runtime.taken import places_taken
@@ -68,7 +69,7 @@ class EmbeddedRoot:
     async def _live(self, opened: asyncio.Future[Root]) -> int:
         with places_taken(self._tree, embedded=True) as runtime_dir:
             console = None if self._console is None else Console(self._console)
-            output = Output(self._tree.state_dir / "log", console=console)
+            output = Output(self._tree.state_dir / "log", console=console, environ=environments(self._tree))
             try:
                 with beside(output.write):
                     return await self._serve(runtime_dir, output, opened)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -27,12 +29,22 @@ _FETCH_BYTES = 4096
 
 
 class EventLog:
-    """Commits events in batches and publishes them. ``trouble(error)`` hears of a commit that failed."""
+    """Commits events in batches and publishes them.
+
+    ``trouble(error)`` hears of a commit that failed, ``lost(path)`` once when the file was taken away.
+    """
 
     def __init__(
-        self, path: Path, *, wall_ms: Callable[[], int], trouble: Callable[[StorageError], None]
+        self,
+        path: Path,
+        *,
+        wall_ms: Callable[[], int],
+        trouble: Callable[[StorageError], None],
+        lost: Callable[[Path], None],
     ) -> None:
         self._journal = Journal.open(path, stream=STREAM, durability="process")
+        self._path, self._lost = path, lost
+        self._file = _identity(path)
         self._publisher = Publisher(self._journal, EventsRole())
         self._wall_ms = wall_ms
         self._trouble = trouble
@@ -56,8 +68,8 @@ class EventLog:
     def flush(self) -> None:
         """Write and publish what waits. Does not raise when the disk refuses: it is tried again next time."""
         while self._waiting:
-            at_ms = self._waiting[0][0]
-            batch = [event for at, event in self._waiting if at == at_ms]
+            at_ms, group = next(groupby(self._waiting, key=itemgetter(0)))
+            batch = [event for _, event in group]
             bodies = [EVENTS.encode(event) for event in batch]
             try:
                 state = msgspec.msgpack.encode(dict(self._totals))
@@ -72,6 +84,9 @@ class EventLog:
 
     def announce(self) -> None:
         """Say how far the journal goes, so that a lost last message is noticed. To be called every second."""
+        if self._file is not None and _identity(self._path) != self._file:
+            self._file = None
+            self._lost(self._path)
         if self._outlet is not None:
             self._outlet.send(BROADCAST.encode(self._publisher.tip(), stream=STREAM))
 
@@ -99,3 +114,11 @@ class EventLog:
                 self._router.send(identity, STREAM_REPLY.encode(self._publisher.answer(fetch), stream=STREAM))
 
         return answer
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

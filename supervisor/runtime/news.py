@@ -13,6 +13,9 @@ from supervisor.runtime.rootlog import say
 
 AGAIN_S: Final = 1.0
 """How long events wait that could not be written."""
+QUIET_S: Final = 0.004
+"""How long the news of an end waits. To write and tell it takes as long as all the rest of a restart, on a
+core that launcher and forkserver may want: so the start comes first, and *ready* is told at once."""
 
 Listener = Callable[[SupervisionEvent], None]
 
@@ -25,28 +28,28 @@ class News:
         self._kept, self._explained = kept, explained
         self._events: list[SupervisionEvent] = []
         self._sentences: list[tuple[str, str]] = []
-        self._due = False
+        self._next: asyncio.TimerHandle | None = None
         self.listeners: list[Listener] = []
 
     def record(self, event: SupervisionEvent) -> None:
         """Take an event."""
         self._events.append(event)
-        self._tell_soon()
+        self._tell_within(0.0 if event.event == "ready" else QUIET_S)
 
     def say(self, level: str, sentence: str) -> None:
         """Take a sentence for the log alone; it comes behind the events recorded before."""
         self._sentences.append((level, sentence))
-        self._tell_soon()
+        self._tell_within(QUIET_S)
 
     def tell_later(self) -> None:
         """Try again later to write what could not be written."""
-        if not self._due:
-            self._due = True
-            self._loop.call_later(AGAIN_S, self.tell)
+        self._tell_within(AGAIN_S)
 
     def tell(self) -> None:
         """Tell what was gathered."""
-        self._due = False
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
         events, self._events = [self._explained(event) for event in self._events], []
         sentences, self._sentences = self._sentences, []
         for event in events:
@@ -59,12 +62,13 @@ class News:
         for level, sentence in sentences:
             say(level, sentence)
 
-    def _tell_soon(self) -> None:
-        if not self._due:
-            self._due = True
-            # Two turns of the loop later: what was commanded with it comes first, a start above all. To
-            # write and tell takes longer than all the rest of a restart.
-            self._loop.call_soon(self._loop.call_soon, self.tell)
+    def _tell_within(self, delay: float) -> None:
+        when = self._loop.time() + delay
+        if self._next is not None:
+            if self._next.when() <= when:
+                return
+            self._next.cancel()
+        self._next = self._loop.call_at(when, self.tell)
 
 
 def _log(event: SupervisionEvent) -> None:

@@ -63,6 +63,7 @@ class Root:
         max_restarts: int | None,
         systemd: Address | None = None,
         reader: Reader | None = None,
+        alone: bool = False,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._tree = tree
@@ -84,7 +85,10 @@ class Root:
         self._liveness = Liveness(CHECK_EVERY_S)
         self._noise = Noise(_say_noise, time.monotonic)
         self._events = EventLog(
-            tree.state_dir / "events.db", wall_ms=_wall_ms, trouble=self._events_not_written
+            tree.state_dir / "events.db",
+            wall_ms=_wall_ms,
+            trouble=self._events_not_written,
+            lost=_say_events_lost,
         )
         self._transport = ZeromqTransport()
         self._host = RealHost(
@@ -93,6 +97,7 @@ class Root:
             attach_output=output.attach,
             preload=tree.preload,
             capacity=len(workers(tree.root)),
+            alone=alone,
         )
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
@@ -106,9 +111,7 @@ class Root:
         )
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._operators, self._children = self._desks(runtime_dir)
-        self._reloading = Reloading(
-            reader, answering=self._operators, tell=self.tell, renew=self._host.renew
-        )
+        self._reloading = Reloading(reader, answering=self._operators, tell=self.tell, renew=self._host.renew)
         self._events.serve(self._transport, runtime_dir, self._noise)
 
     async def open(self) -> None:
@@ -250,12 +253,17 @@ class Root:
         """The ids of all children."""
         return self._engine.ids()
 
+    def top_ids(self) -> Sequence[str]:
+        """The ids of the root's own children."""
+        return self._engine.top_ids()
+
     def reload(self, request: str) -> None:
         """Read the tree file again and become what it says."""
         self._reloading.begin(request)
 
     def status(self) -> dict[str, Any]:
         """The object of ``supervisor status --json``."""
+        self._news.tell()  # who sees a state finds in the journal how it came to it
         now = self._host.now()
         views = self._engine.view(now)
         sources = Sources(
@@ -377,6 +385,14 @@ async def _every(pause: float, step: Callable[[], None]) -> None:
 
 def _say_noise(door: str, kind: str, sentence: str, count: int) -> None:
     say("WARNING", f"refused on the {door} socket: {sentence}", kind=kind, count=count)
+
+
+def _say_events_lost(path: Path) -> None:
+    say(
+        "CRITICAL",
+        f"{path} was taken away or replaced while the root runs: events from now on will not be on disk; "
+        "restart the root (supervisor stop, start) to keep them again",
+    )
 
 
 def _wall_ms() -> int:

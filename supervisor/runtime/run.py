@@ -15,6 +15,7 @@ from supervisor.config import Tree
 from supervisor.host.console import Console
 from supervisor.host.lock import StateDirBusy
 from supervisor.host.output import Output
+from supervisor.runtime.environments import environments
 from supervisor.runtime.reloading import Reader
 from supervisor.runtime.root import Root
 from supervisor.runtime.rootlog import beside, configure
@@ -59,7 +60,7 @@ def run(tree: Tree, options: RunOptions) -> int:
 
 def _run_loop(tree: Tree, options: RunOptions, runtime_dir: str) -> int:
     console = None if options.detached else Console(sys.stdout)
-    output = Output(tree.state_dir / "log", console=console)
+    output = Output(tree.state_dir / "log", console=console, environ=environments(tree))
     if str(tree.config_dir) not in sys.path:
         sys.path.append(str(tree.config_dir))
     try:
@@ -88,6 +89,7 @@ async def _serve(tree: Tree, options: RunOptions, runtime_dir: str, output: Outp
         max_restarts=options.max_restarts,
         systemd=Address.taken_from(os.environ),
         reader=options.reader,
+        alone=not options.embedded,
     )
     interrupted = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

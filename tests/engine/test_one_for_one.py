@@ -427,3 +427,18 @@ def test_hung_command_has_no_stacks_to_wait_for() -> None:
 
     assert commands.Signal("a", 1) in world.performed
     assert commands.DumpStacks("a", 1) not in world.performed
+
+
+@pytest.mark.req("O3")
+def test_restarts_asked_for_in_a_burst_all_succeed() -> None:
+    """Each cuts the start of the one before; what came of the last answers all of them."""
+    world = World(tree(worker("a"))).boot()
+    world.script("a", *(Life(ready_after=1.0) for _ in range(8)))
+    for number in range(6):
+        world.tell(events.RestartAsked("a", f"r{number}"))
+        world.run_for(0.3)
+    world.run_for(10.0)
+
+    assert sorted(reply.request for reply in world.replies) == [f"r{number}" for number in range(6)]
+    assert {(reply.ok, reply.detail) for reply in world.replies} == {(True, "ready")}
+    assert len(world.alive["a"]) == 1

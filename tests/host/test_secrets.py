@@ -27,10 +27,14 @@ def test_where_secrets_are_found(tmp_path: Path) -> None:
         "W_TOKEN_FILE": str(tmp_path / "missing"),
         "CREDENTIALS_DIRECTORY": str(tmp_path / "cred"),
         "HOME": "/home/me",
+        "AWS_SECRET_ACCESS_KEY": "aws-key",
+        "stripe_apikey": "lower-case",
+        "DATABASE_URL": "postgres://user:in-url@host/db",
     }
     found = secret_values(environ)
 
-    assert {"12:bot", "the-key", "first-line", "second-line", "from-systemd"} <= set(found)
+    assert {"12:bot", "the-key", "first-line", "second-line", "from-systemd", "aws-key"} <= set(found)
+    assert {"lower-case", "in-url"} <= set(found)
     assert not {"abc", "/home/me", ""} & set(found)
 
 

@@ -33,6 +33,9 @@ class FakeTree:
     def ids(self) -> Sequence[str]:
         return ("feed", "broker")
 
+    def top_ids(self) -> Sequence[str]:
+        return ("feed",)
+
     def tell(self, event: events.Event) -> None:
         self.told.append(event)
 
@@ -104,6 +107,15 @@ def test_request_asked_again_is_done_once_and_answered_the_same() -> None:
     assert len(desk.tree.told) == 1
     assert len(desk.heard) == 2
     assert desk.heard[0] == desk.heard[1]
+
+
+@pytest.mark.req("O3")
+def test_all_means_the_roots_own_children_each_once() -> None:
+    """A group takes its members along."""
+    desk = Desk()
+    desk.ask(AskChange(request="r1", verb="restart", everything=True))
+
+    assert desk.tree.told == [events.RestartAsked("feed", "r1\x00feed")]
 
 
 @pytest.mark.req("S12")

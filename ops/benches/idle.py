@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Iterator[Row]:
-    """Measure root and tree beside a bare tree: as many processes and libraries, each waking once a second."""
+    """Measure root and tree beside a bare tree: the same libraries, each process waking once a second."""
     settings = demo.options(on_end="idle", speed="max")
     with _bare_tree() as bare, tree(demo.text(), *settings) as running:
         running.wait_all_ready(len(demo.ROLES))
@@ -56,11 +58,12 @@ def _work_done(status: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _bare_tree() -> Iterator[int]:
-    process = subprocess.Popen([sys.executable, "-m", "ops.benches.bare_tree"], stdout=subprocess.PIPE)
+    command = [sys.executable, "-m", "ops.benches.bare_tree"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert process.stdout is not None
         process.stdout.readline()
         yield process.pid
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # its bare children would outlive it
         process.communicate()

@@ -21,7 +21,7 @@ from ops.benches.row import Row, percentile
 from ops.benches.running import Tree, tree
 from ops.benches.witness import Witness
 
-REST_S = 0.005
+REST_S = 0.01
 """Between two kills: the root has done all that follows from the last one, and nobody waits for it."""
 PRELOAD = ["ops.benches.trivial", "workers.shared"]
 Sample = Callable[[], float]

@@ -34,7 +34,7 @@ class TooSlow(Exception):
 
 
 class Tree:
-    """A running root. ``pids`` knows every child that was reported ready, and is kept up by ``wait_ready``."""
+    """A running root. ``pids`` knows every child that was reported ready; waiting keeps it up to date."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
         self.state_dir = directory / "state"

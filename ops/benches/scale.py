@@ -1,4 +1,4 @@
-"""A tree of N trivial children: its start, all killed at once, status meanwhile, its stop, its cost at rest."""
+"""A tree of N trivial children: start, cost at rest, all killed at once, status meanwhile, stop."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from ops.benches.processes import cpu_s, family, rss_kib
 from ops.benches.row import Row, percentile
 from ops.benches.running import PATIENCE_S, TooSlow, Tree, tree
 
-REST_S = 5.0
-"""How long the tree is left alone to see what it costs at rest."""
 QUESTIONS = 50
 PRELOAD = ["ops.benches.trivial", "workers.shared"]
 CHILDREN = {"command": 'command = ["sleep", "1000000"]', "worker": 'start = "ops.benches.trivial:main"'}
@@ -33,6 +31,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Take how many children of which kind."""
     parser.add_argument("children", metavar="N", type=int, help="how many children")
     parser.add_argument("--kind", choices=CHILDREN, default="command", help="commands or Python workers")
+    parser.add_argument(
+        "--rest", type=float, default=5.0, help="seconds in which it is left alone to see its cost"
+    )
 
 
 def run(options: argparse.Namespace) -> Iterator[Row]:
@@ -47,20 +48,22 @@ def run(options: argparse.Namespace) -> Iterator[Row]:
         with tree(_file(count, options.kind)) as running:
             running.wait_all_ready(count)
             yield Row("scale.start", time.monotonic() - began, "s", floor, 1)
-            yield from _at_rest(running, count, alone)
+            yield from _at_rest(running, options.rest, alone)
             yield from _killed_at_once(running, floor)
             yield from _stopped(running)
 
 
-def _at_rest(running: Tree, count: int, alone: float) -> Iterator[Row]:
+def _at_rest(running: Tree, rest_s: float, alone: float) -> Iterator[Row]:
     answers = [1000 * running.status()[1] for _ in range(QUESTIONS)]
     yield Row("scale.status", percentile(answers, 50), "ms", None, len(answers))
     root = running.process.pid
     before, began = cpu_s([root]), time.monotonic()
-    time.sleep(REST_S)
+    time.sleep(rest_s)
     share = (cpu_s([root]) - before) / (time.monotonic() - began)
     yield Row("scale.cpu.root", 100 * share, "%", None, 1)
-    yield Row("scale.memory.root", (rss_kib(root) - alone) / max(1, count - 1), "KiB a child", None, 1)
+    yield Row(
+        "scale.memory.root", (rss_kib(root) - alone) / max(1, len(running.pids) - 1), "KiB a child", None, 1
+    )
 
 
 def _killed_at_once(running: Tree, floor: float) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 
 def tick_for_ever() -> None:
@@ -11,5 +12,5 @@ def tick_for_ever() -> None:
 
 
 async def _ticking() -> None:
-    while True:
+    for _ in itertools.count():
         await asyncio.sleep(1.0)

@@ -39,12 +39,14 @@ from supervisor.host.proctable import ProcessTable
 
 LARGEST_MESSAGE = LARGEST_ORDER
 _HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+_QUIET = 0.01
+"""Seconds without an order before the reserve is filled: the command just started wants the core now."""
 _SWEEP_INTERVAL = 0.005
 _SWEEP_PATIENCE = 10.0
 
 
-def main(descriptor: int, root: int) -> None:
-    """Serve the root with that pid over the socket until it closes; then clean up after it."""
+def main(descriptor: int, root: str) -> None:
+    """Serve the root with that identity over the socket until it closes; then clean up after it."""
     # Blocked, not ignored: a command must neither inherit the ignoring nor lose what hits it at birth.
     signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
     set_name("sv-launcher")
@@ -77,7 +79,7 @@ class Launcher:
         """Work until the root is gone."""
         self._selector.register(self._channel, selectors.EVENT_READ, self._hear)
         while self._running:
-            ready = self._selector.select(0 if self._reserve_due else None)
+            ready = self._selector.select(_QUIET if self._reserve_due else None)
             for key, _ in ready:
                 key.data()
             if not ready:
@@ -177,7 +179,7 @@ class Launcher:
 class Guardian:
     """Kills what a dead root has left: its sessions, and whoever carries its mark."""
 
-    def __init__(self, root: int, table: ProcessTable) -> None:
+    def __init__(self, root: str, table: ProcessTable) -> None:
         self._root, self._table = root, table
 
     def clean_up(self, sessions: set[int]) -> None:

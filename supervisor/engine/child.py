@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from supervisor.engine.commands import Reply
 from supervisor.engine.context import Context
 from supervisor.engine.events import ExitStatus, Reason, Timer, TimerKind
 from supervisor.engine.lane import Lane
@@ -77,6 +78,7 @@ class ChildNode:
         self.wanted = True
         self.finished = False
         self.leaving = False
+        self.joiners: list[str] = []
         self.gone = False
         self.phase = Phase.DOWN
         self.death: Ending | None = None
@@ -93,6 +95,12 @@ class ChildNode:
     def path(self) -> str:
         """The ids from the root down, joined by slashes."""
         return self.id if self.parent is None else f"{self.parent.path}/{self.id}"
+
+    def answer_joiners(self, *, ok: bool, detail: str) -> None:
+        """Tell those whose wish to start it was overtaken by another one what became of that."""
+        requests, self.joiners = self.joiners, []
+        for request in requests:
+            self.ctx.emit(Reply(request, self.id, ok, detail))
 
     def arm(self, kind: TimerKind, delay: float) -> None:
         """Set the alarm of this kind, in place of an earlier one."""
@@ -137,3 +145,13 @@ class ChildNode:
         self.ctx.wake(self.queue)
         if self.parent is not None:
             self.ctx.wake(self.parent.lane)
+
+
+def failure_of(child: ChildNode) -> str:
+    """Why the last start came to nothing, as a sentence."""
+    last = child.last_exit
+    if last is None:
+        return "did not start"
+    how = last.status.signal or (f"code {last.status.code}" if last.status.code is not None else "no process")
+    sentence = f"did not become ready: {last.reason} ({how})"
+    return sentence if last.detail is None else f"{sentence}: {last.detail}"

@@ -109,6 +109,7 @@ class SupervisorNode(ChildNode):
             if child.queue is not self.lane:
                 child.queue.drop_inbox()
             child.forget_next_start()
+            child.answer_joiners(ok=False, detail="its supervisor is stopping or down")
             if isinstance(child, SupervisorNode) and not self.ctx.otp:
                 child.close()
             child.cut()
@@ -171,6 +172,7 @@ class SupervisorNode(ChildNode):
 
     def _release(self, child: Node) -> None:
         child.gone = True
+        child.answer_joiners(ok=False, detail="it was removed")
         child.death = None
         child.disarm_all()
         if child.queue is not self.lane:
@@ -276,6 +278,7 @@ class SupervisorNode(ChildNode):
             yield from self.start_all(tuple(self.children))
         if not self.closing:
             self._report("ready", {})
+            self.answer_joiners(ok=True, detail="ready")
             self._became(Phase.READY)
 
     def _start_until_failure(self) -> Operation[Node | None]:

@@ -5,7 +5,7 @@ The wish is noted at once, so that nothing under way can contradict it; the work
 
 from __future__ import annotations
 
-from supervisor.engine.child import Outcome, Record
+from supervisor.engine.child import Outcome, Record, failure_of
 from supervisor.engine.commands import FactName, Reply, Report
 from supervisor.engine.context import Context
 from supervisor.engine.group import Node, SupervisorNode
@@ -62,6 +62,7 @@ class Operator:
         others_wait = child.record in {Record.RESTARTING, Record.HELD}
         child.record = Record.STOPPED
         self._report("stopped", child)
+        child.answer_joiners(ok=False, detail=_SUPERSEDED)
         self._reply(request, child, ok=True, detail="stopped")
         parent = child.parent
         if others_wait and parent is not None and not parent.parallel:
@@ -97,22 +98,18 @@ class Operator:
             case Outcome.IGNORED:
                 self._reply(request, child, ok=True, detail="it does not want to run now")
             case Outcome.CUT:
-                self._post(child, self._joined(child, request), request)
+                self._was_cut(child, parent, request)
             case Outcome.FAILED:
-                self._reply(request, child, ok=False, detail=_failure(child))
+                self._reply(request, child, ok=False, detail=failure_of(child))
                 parent.recovery.start_failed(child)
 
-    def _joined(self, child: Node, request: str | None) -> Operation[None]:
-        # Another wish came in between and has been carried out by now: its outcome answers this one too.
-        yield from ()
-        if child.phase is Phase.STARTING:  # cut as well, by a wish that waits in the lane
-            self._post(child, self._joined(child, request), request)
-        elif child.phase is Phase.READY:
-            self._reply(request, child, ok=True, detail="ready")
-        elif child.wanted:
-            self._reply(request, child, ok=False, detail=_failure(child))
-        else:
+    def _was_cut(self, child: Node, parent: SupervisorNode, request: str | None) -> None:
+        if parent.closing:
+            self._reply(request, child, ok=False, detail=_STOPPING)
+        elif not child.wanted:
             self._reply(request, child, ok=False, detail=_SUPERSEDED)
+        elif request is not None:  # another wish to start came: what becomes of it answers this one too
+            child.joiners.append(request)
 
     def _report(self, event: FactName, child: Node) -> None:
         if isinstance(child, WorkerNode):
@@ -123,12 +120,3 @@ class Operator:
     def _reply(self, request: str | None, child: Node, *, ok: bool, detail: str) -> None:
         if request is not None:
             self._ctx.emit(Reply(request, child.id, ok, detail))
-
-
-def _failure(child: Node) -> str:
-    last = child.last_exit
-    if last is None:
-        return "did not start"
-    how = last.status.signal or (f"code {last.status.code}" if last.status.code is not None else "no process")
-    sentence = f"did not become ready: {last.reason} ({how})"
-    return sentence if last.detail is None else f"{sentence}: {last.detail}"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from supervisor.engine.allowance import Allowance, Verdict
-from supervisor.engine.child import Ending, Record
+from supervisor.engine.child import Ending, Record, failure_of
 from supervisor.engine.commands import Report
 from supervisor.engine.delay import restart_delay
 from supervisor.engine.events import Reason
@@ -47,6 +47,7 @@ class Recovery:
     def start_failed(self, child: Node) -> None:
         """Try again later: behind everything that waits already."""
         child.record = Record.RESTARTING
+        child.answer_joiners(ok=False, detail=failure_of(child))
         child.queue.post(self._retry(child))
 
     def hung(self, child: WorkerNode, silence: float) -> None:

@@ -78,6 +78,7 @@ class WorkerNode(ChildNode):
             return
         self.disarm("ready")
         self._report("ready")
+        self.answer_joiners(ok=True, detail="ready")
         if self.ctx.otp:
             self.ctx.once_up.add(self.id)
         else:

@@ -442,3 +442,20 @@ def test_restarts_asked_for_in_a_burst_all_succeed() -> None:
     assert sorted(reply.request for reply in world.replies) == [f"r{number}" for number in range(6)]
     assert {(reply.ok, reply.detail) for reply in world.replies} == {(True, "ready")}
     assert len(world.alive["a"]) == 1
+
+
+@pytest.mark.req("O3")
+@pytest.mark.parametrize("end", [events.StopAsked("a", "end"), events.ShutdownAsked()])
+def test_burst_of_restarts_is_answered_also_when_a_stop_comes(end: events.Event) -> None:
+    """Nothing waits for ever, and nothing spins: every request has one answer."""
+    world = World(tree(worker("a"))).boot()
+    world.script("a", *(Life(ready_after=1.0) for _ in range(8)))
+    for number in range(4):
+        world.tell(events.RestartAsked("a", f"r{number}"))
+        world.run_for(0.3)
+    world.tell(end)
+    world.run_for(10.0)
+
+    answered = [reply.request for reply in world.replies if reply.request != "end"]
+    assert sorted(answered) == [f"r{number}" for number in range(4)]
+    assert not world.alive["a"]

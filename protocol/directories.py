@@ -48,6 +48,13 @@ def runtime_dir(state_dir: Path) -> Path:
     return private_directory(private_directory(_shared_root()) / short_hash(f"{root}/{name}"))
 
 
+def restore(runtime_dir: str | Path) -> None:
+    """Make a runtime directory again where it has vanished. Raises UnsafeDirectory when that fails."""
+    place = Path(runtime_dir)
+    private_directory(place.parent)
+    private_directory(place)
+
+
 def endpoint(runtime_dir: str | Path, name: str, door: Door) -> str:
     """The address of one of the sockets of ``name`` (a child's id, or ``root``). Raises PathTooLong.
 

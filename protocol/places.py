@@ -1,12 +1,13 @@
 """Where things are: runtime and socket paths, the registry of roots, secrets. Standard library only."""
 
-from protocol.directories import Door, endpoint, runtime_dir, runtime_root
+from protocol.directories import Door, endpoint, restore, runtime_dir, runtime_root
 from protocol.registry import (
     RootEntry,
     find_root,
     find_state_dir,
     known_roots,
     process_start_ticks,
+    recall,
     register,
     running_roots,
     unregister,
@@ -21,7 +22,9 @@ __all__ = [
     "find_state_dir",
     "known_roots",
     "process_start_ticks",
+    "recall",
     "register",
+    "restore",
     "running_roots",
     "runtime_dir",
     "runtime_root",

@@ -53,6 +53,11 @@ def register(entry: RootEntry) -> None:
         _file_of(forgotten.state_dir).unlink(missing_ok=True)
 
 
+def recall(state_dir: str | Path) -> RootEntry | None:
+    """What is known of the root on ``state_dir``, whether it runs or not; None when nothing is."""
+    return _read(_file_of(state_dir))
+
+
 def unregister(state_dir: str | Path) -> None:
     """Note that the root on ``state_dir`` has ended; it stays known. Harmless when repeated."""
     entry = _read(_file_of(state_dir))

@@ -20,7 +20,11 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
 
 class Candle(Struct, frozen=True, tag="candle", kw_only=True):
-    """A closed candle of [``open_ms``, ``close_ms``); volume in the base currency."""
+    """A closed candle of [``open_ms``, ``close_ms``); volume in the base currency.
+
+    A row of a trade tape is one too: timeframe ``trade``, no length, one price. Many trades share a
+    millisecond; ``nth`` counts them from 0, so that (``open_ms``, ``nth``) tells all rows of a market apart.
+    """
 
     symbol: str
     timeframe: str
@@ -32,6 +36,7 @@ class Candle(Struct, frozen=True, tag="candle", kw_only=True):
     close: Decimal
     volume: Decimal
     backfilled: bool = False
+    nth: int = 0
 
 
 class Funding(Struct, frozen=True, tag="funding", kw_only=True):

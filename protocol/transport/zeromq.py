@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import zmq
@@ -141,6 +142,7 @@ class ZeromqTransport:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.max_sockets = 4096
         self._pumps: set[_Pump] = set()
+        self._bound: dict[str, zmq.Socket[bytes]] = {}
 
     def router(self, endpoint: str, handler: RouterHandler, *, max_bytes: int) -> _Router:
         """Bind a router for peers of the same user."""
@@ -148,7 +150,7 @@ class ZeromqTransport:
         socket.setsockopt(zmq.SNDHWM, ANSWERS)
         # A restarted child comes back under its name while the old connection may still be dying.
         socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-        _bind(socket, endpoint)
+        self._bind(socket, endpoint)
 
         def take(frames: list[bytes]) -> None:
             if len(frames) == 2:  # anything else is no frame of ours
@@ -171,7 +173,7 @@ class ZeromqTransport:
         """Bind an outlet for listeners of the same user."""
         socket = self._socket(zmq.PUB, max_bytes=1024)  # all it ever receives is subscriptions
         socket.setsockopt(zmq.SNDHWM, BROADCASTS)
-        _bind(socket, endpoint)
+        self._bind(socket, endpoint)
         return _Outlet(socket)
 
     def subscriber(self, endpoint: str, handler: FrameHandler, *, max_bytes: int) -> _Pump:
@@ -182,6 +184,20 @@ class ZeromqTransport:
         _connect(socket, endpoint)
         return self._pump(socket, _single(handler))
 
+    def rebind(self) -> list[str]:
+        """Bind those again whose socket files are gone; returns their endpoints. Raises EndpointUnusable.
+
+        It is the same socket, bound once more, so that no connection is lost.
+        """
+        self._bound = {endpoint: socket for endpoint, socket in self._bound.items() if not socket.closed}
+        gone = [endpoint for endpoint in self._bound if not Path(endpoint.removeprefix("ipc://")).exists()]
+        for endpoint in gone:
+            try:
+                self._bound[endpoint].bind(endpoint)
+            except zmq.ZMQError as error:
+                raise EndpointUnusable(endpoint, str(error)) from error
+        return gone
+
     def close(self) -> None:
         """Close all sockets and end ZeroMQ's threads; takes at most the linger time."""
         for pump in tuple(self._pumps):
@@ -190,6 +206,10 @@ class ZeromqTransport:
 
     def _socket(self, kind: int, max_bytes: int) -> zmq.Socket[bytes]:
         return _configured(self._context.socket(kind), max_bytes)
+
+    def _bind(self, socket: zmq.Socket[bytes], endpoint: str) -> None:
+        _bind(socket, endpoint)
+        self._bound[endpoint] = socket
 
     def _pump(self, socket: zmq.Socket[bytes], take: _Take) -> _Pump:
         return _Pump(socket, take, self._pumps)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from typing import Any
 
 import click
 
+from supervisor.cli._early import EARLY, unblock
 from supervisor.cli._failure import translated
+from supervisor.cli._standard import guarded, provide
 
 _HELP = """Keep a tree of processes running, and tell what they do.
 
@@ -88,4 +91,9 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line of this process; never returns."""
-    cli(prog_name="supervisor")
+    provide()
+    if "start" in sys.argv[1:2]:
+        EARLY.listen(detached="--detached-child" in sys.argv)
+    unblock()
+    with guarded():
+        cli(prog_name="supervisor")

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from supervisor.cli._failure import FAILED, INTERRUPTED, TIMED_OUT, Failure
-from supervisor.cli._foreground import READY
+from supervisor.cli._foreground import NOT_READY, READY
 from supervisor.cli._importable import module_command
 from supervisor.config import Tree, workers
 
@@ -25,8 +25,9 @@ _MOST_SAID: Final = 64 * 1024
 def start_detached(tree: Tree, arguments: Sequence[str]) -> None:
     """Start the root in a session of its own and wait until all is ready.
 
-    Raises Failure with the root's own exit status when it ends before, with 5 when it takes too long (it
-    goes on), with 130 at Ctrl+C (it goes on).
+    Raises Failure with the root's own exit status when it ends before, with 1 when a child cannot become
+    ready by itself (the root goes on, like every supervisor that has given up on a child), with 5 when it
+    takes too long (it goes on), with 130 at Ctrl+C (it goes on).
     """
     command = [*module_command("supervisor"), *background_arguments(arguments)]
     root = subprocess.Popen(
@@ -71,6 +72,15 @@ def wait_until_ready(root: subprocess.Popen[bytes], timeout: float) -> None:
         if not chunk:
             raise Failure(_text(said) or "the root ended without a word", _exit_code(root))
         said = (said + chunk)[-_MOST_SAID:]
+        if (b"\n" + said).endswith(b"\n" + NOT_READY):
+            raise Failure(_not_ready(root, said.removesuffix(NOT_READY)), FAILED)
+
+
+def _not_ready(root: subprocess.Popen[bytes], reasons: bytes) -> str:
+    return (
+        f"{_text(reasons)}\nnot all children are ready; the root (pid {root.pid}) goes on with the others: "
+        "`supervisor start NAME` tries one again, `supervisor stop` ends it all"
+    )
 
 
 def _late(root: subprocess.Popen[bytes], said: bytes, timeout: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from supervisor.cli._early import EARLY, block
 from supervisor.cli._failure import FAILED, Failure
 from supervisor.cli._importable import check_starts, module_command
 from supervisor.cli._surroundings import Surroundings, surroundings
@@ -23,6 +25,12 @@ BANNER = """\
 """
 READY = b"ready\n"
 """What a detached root says on stdout when all children are ready."""
+NOT_READY = b"not ready\n"
+"""What it says, after the reasons, when some child cannot become ready by itself."""
+
+
+_LONGEST_BELOW = "log/" + "n" * 100
+"""A path below the state directory, as long as any that is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +48,15 @@ class Order:
 def start_tree(order: Order) -> None:
     """Do it. Ends this process's command with the exit status of the run."""
     here = surroundings()
+    if order.detach or order.preflight:
+        EARLY.leave()
     if not (order.detach or order.preflight or here.is_root_module):
         _become_root_module()
     source = find_tree(order.config, here.environ, here.cwd)
     if order.detach and source.demo:
         raise ConfigError([Problem(origin="--detach", says="needs a tree file: name one with --config FILE")])
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    _refuse_too_long(tree.state_dir)
     if not order.detached_child:
         refuse_unusable(tree, programs=order.preflight)
     if order.preflight:
@@ -61,6 +72,7 @@ def start_tree(order: Order) -> None:
 def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
     from supervisor.runtime import RunOptions
 
+    EARLY.hold()
     if source.demo:
         click.echo(BANNER, err=True, nl=False)
     duration, max_restarts = order.limits
@@ -69,6 +81,8 @@ def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
         max_restarts=max_restarts,
         detached=order.detached_child,
         announce=announce_ready if order.detached_child else None,
+        announce_failure=announce_failure if order.detached_child else None,
+        called_off=EARLY.noted,
         reader=lambda: _read_again(source, order, here),
     )
     click.get_current_context().exit(here.run(tree, options))
@@ -87,14 +101,24 @@ def _become_root_module() -> None:
     # Children of a forkserver run the root's main module again, unless it is a package's __main__.
     sys.stdout.flush()
     sys.stderr.flush()
+    block()  # what comes during the exec is heard by the process after it
     os.execv(sys.executable, [*module_command("supervisor"), *sys.argv[1:]])
 
 
 def announce_ready() -> None:
     """Tell the waiting parent that all is ready, and let go of its terminal."""
+    _announce(READY)
+
+
+def announce_failure(reasons: str) -> None:
+    """Tell the waiting parent why not all will be ready, and let go of its terminal."""
+    _announce(f"{reasons}\n".encode("utf-8", "replace") + NOT_READY)
+
+
+def _announce(word: bytes) -> None:
     with suppress(OSError):
         # The parent may have given up waiting, which is no reason to stop.
-        os.write(1, READY)
+        os.write(1, word)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -108,6 +132,30 @@ def _tell_preflight(tree: Tree) -> None:
     if not os.access(place, os.W_OK | os.X_OK):
         raise Failure(f"state directory: {place} is not writable; choose another with --state-dir", FAILED)
     click.echo(f"state directory: writable ({tree.state_dir})")
+    click.echo(f"state files: {_good_state_files(tree.state_dir)}, all good")
+
+
+def _good_state_files(state_dir: Path) -> int:
+    from supervisor.cli._statefiles import state_files, trouble_of
+
+    files = state_files(state_dir)
+    problems = [f"state file {path}: {trouble}" for path in files if (trouble := trouble_of(path))]
+    if problems:
+        raise Failure("\n".join(problems), FAILED)
+    return len(files)
+
+
+def _refuse_too_long(path: Path) -> None:
+    try:
+        (path / _LONGEST_BELOW).stat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            start = str(path)[:60]
+            raise Failure(
+                f"state directory: the path {start}... is too long ({len(os.fsencode(path))} bytes, or "
+                "one of its names above 255); choose another with --state-dir",
+                FAILED,
+            ) from error
 
 
 def _nearest_existing(path: Path) -> Path:

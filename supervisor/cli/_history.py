@@ -25,6 +25,20 @@ def events_file(state_dir: Path) -> Path:
     return path
 
 
+def open_events(path: Path) -> sqlite3.Connection:
+    """Open the file of events for reading. Raises Failure."""
+    from protocol.journal import open_readonly
+
+    try:
+        return open_readonly(path)
+    except sqlite3.Error as error:
+        raise Failure(f"cannot read {path}: {_reason(path, error)}") from error
+
+
+def _reason(path: Path, error: sqlite3.Error) -> str:
+    return "it is a directory" if path.is_dir() else str(error)
+
+
 def read_events(connection: sqlite3.Connection, after: int) -> Iterator[Event]:
     """Yield the events with a seq greater than ``after``, in order."""
     from protocol.codec import EVENTS
@@ -47,9 +61,7 @@ def read_events(connection: sqlite3.Connection, after: int) -> Iterator[Event]:
 
 def last_events(path: Path, most: int) -> list[Event]:
     """Return the newest events, at most so many, the oldest first. Raises Failure when it cannot be read."""
-    from protocol.journal import open_readonly
-
-    with closing(open_readonly(path)) as connection:
+    with closing(open_events(path)) as connection:
         try:
             (newest,) = connection.execute("SELECT max(seq) FROM records").fetchone()
             return list(read_events(connection, max(0, (newest or 0) - most)))

@@ -30,7 +30,7 @@ def module_command(module: str) -> list[str]:
     A folder named ``supervisor`` where the operator happens to stand must not shadow the installed
     package, hence ``-P``; :func:`allow_working_directory` gives user modules there their chance, last.
     """
-    from_checkout = Path(__file__).absolute().parents[2] == Path.cwd()
+    from_checkout = str(Path(__file__).absolute().parents[2]) == _working_directory()
     return [sys.executable, *([] if from_checkout else ["-P"]), "-m", module]
 
 
@@ -40,9 +40,16 @@ def allow_working_directory() -> None:
     This project's own directory comes before it: an editable install is found by a hook that Python asks
     only after the path, so that in children a folder of the same name would win.
     """
-    for directory in (Path(__file__).absolute().parents[2], Path.cwd()):
-        if str(directory) not in sys.path:
-            sys.path.append(str(directory))
+    for directory in (str(Path(__file__).absolute().parents[2]), _working_directory()):
+        if directory is not None and directory not in sys.path:
+            sys.path.append(directory)
+
+
+def _working_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # removed under our feet; commands that need it say so
+        return None
 
 
 def check_starts(tree: Tree) -> list[str]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from supervisor.cli._failure import Failure
+
 if TYPE_CHECKING:
     from supervisor.config import Tree
     from supervisor.runtime import RunOptions
@@ -60,4 +62,7 @@ class Surroundings:
 def surroundings() -> Surroundings:
     """Return those of the running command."""
     found = click.get_current_context().find_object(Surroundings)
-    return found or Surroundings()
+    try:
+        return found or Surroundings()
+    except FileNotFoundError as error:
+        raise Failure("the working directory no longer exists; go to another one first (cd)") from error

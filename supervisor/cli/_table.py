@@ -31,8 +31,14 @@ def print_status(status: Mapping[str, Any]) -> None:
 
 
 def watch_status(ask: Callable[[], Mapping[str, Any]], wait: Callable[[], None]) -> None:
-    """Show the table in place, again and again, until interrupted."""
-    with Live(rendered(ask()), console=console_of_stdout(), auto_refresh=False) as live:
+    """Show the table again and again until interrupted; in place on a terminal."""
+    console = console_of_stdout()
+    if not console.is_terminal:
+        while True:
+            console.print(rendered(ask()))
+            console.file.flush()
+            wait()
+    with Live(rendered(ask()), console=console, auto_refresh=False) as live:
         while True:
             wait()
             live.update(rendered(ask()), refresh=True)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from supervisor.cli._failure import Failure
-from supervisor.cli._history import events_file, read_events
+from supervisor.cli._history import events_file, open_events, read_events
 from supervisor.cli._options import known_state_dir, tree_options
 from supervisor.cli._surroundings import surroundings
 
@@ -33,10 +33,8 @@ def command(*, follow: bool, since: int, as_json: bool, config: str | None, stat
       supervisor events -f
       supervisor events --json --since 1200 | jq 'select(.event == "exited")'
     """
-    from protocol.journal import open_readonly
-
     path = events_file(known_state_dir(config, state_dir))
-    connection = open_readonly(path)
+    connection = open_events(path)
     try:
         _show(connection, since, follow=follow, as_json=as_json)
     except KeyboardInterrupt:

@@ -16,8 +16,10 @@ _RUN_OPTIONS = (
 
 @click.command("start", short_help="Start the tree, or children of the running one.")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--detach", is_flag=True, help="In the background; returns when all children are ready.")
-@click.option("--preflight", is_flag=True, help="Make all checks, start nothing.")
+@click.option(
+    "--detach", is_flag=True, help="In the background; returns when all children are ready, or why not."
+)
+@click.option("--preflight", is_flag=True, help="Make all checks, also of the state files; start nothing.")
 @click.option("--dry-run", is_flag=True, help="Log orders, submit none (sets mode).")
 @click.option("--paper", is_flag=True, help="Submit orders to the paper broker (sets mode).")
 @click.option("--live", is_flag=True, help="Submit orders to the exchange account (sets mode).")
@@ -66,8 +68,10 @@ def _start_children(
     names: tuple[str, ...], run: dict[str, Any], *, everything: bool, wait: bool, timeout: float,
     config: str | None, state_dir: str | None,
 ) -> None:  # fmt: skip
+    from supervisor.cli._early import EARLY
     from supervisor.cli._operator import perform, reach
 
+    EARLY.leave()
     foreign = [f"--{name.replace('_', '-')}" for name in _RUN_OPTIONS if run[name] not in (None, False, ())]
     if names and everything:
         raise click.UsageError("name children, or use --all, not both")

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from supervisor.config.errors import Problem
+from supervisor.config.errors import Problem, shown
 from supervisor.config.reading import Path
-from supervisor.config.schema import CHILD, DEFAULTS, GROUP, SUPERVISOR, Keys
+from supervisor.config.schema import CHILD, DEFAULTS, GROUP, INSTEAD_OF_TABLE, SUPERVISOR, Keys
 from supervisor.config.suggest import did_you_mean
 
 PREFIX: Final = "SUPERVISOR__"
@@ -88,7 +88,13 @@ class Overrides:
     def _write(self, target: Target, keys: list[str], raw: str, origin: str) -> None:
         value = parse_value(raw)
         if not _belongs(target, keys, value):
+            if "command" in target.table:
+                self._problem(origin, _unknown_key(keys[0]))
+                return
             keys = ["config", *keys]
+        elif _lacks_key(target, keys, value):
+            self._problem(origin, _table_wanted(target, keys[0], value))
+            return
         table, path = target.table, target.path
         for key in keys[:-1]:
             inner = table.get(key)
@@ -134,9 +140,30 @@ def _belongs(target: Target, keys: list[str], value: object) -> bool:
     """Whether the key is the table's own, not one of its ``config``."""
     if target.keys is not CHILD or keys[0] not in CHILD:
         return target.keys is not CHILD
-    # A worker may have a plain key where the child has a table: notifier.heartbeat = "2h".
+    # A worker may have a plain key where the child has a table or a word: notifier.heartbeat = "2h".
     plain = len(keys) == 1 and not isinstance(value, dict)
-    return not (plain and isinstance(CHILD[keys[0]], Mapping)) or value == "none"
+    foreign = plain and keys[0] in INSTEAD_OF_TABLE and "command" not in target.table
+    return not foreign or value == "none"
+
+
+def _lacks_key(target: Target, keys: list[str], value: object) -> bool:
+    """Whether a plain value was given where the child has nothing but a table."""
+    table = target.keys is CHILD and isinstance(CHILD[keys[0]], Mapping) and keys[0] not in INSTEAD_OF_TABLE
+    return table and len(keys) == 1 and not isinstance(value, dict)
+
+
+def _table_wanted(target: Target, key: str, value: object) -> str:
+    inner = CHILD[key]
+    known = ", ".join(inner) if isinstance(inner, Mapping) else ""
+    says = f"found {shown(value)}, allowed is {target.name}.{key}.KEY=value with one of the keys {known}"
+    if "command" in target.table:
+        return says
+    return f"{says}; a key of the worker itself is {target.name}.config.{key}={shown(value)}"
+
+
+def _unknown_key(key: str) -> str:
+    hint = did_you_mean(key, CHILD) or f" (known are {', '.join(CHILD)})"
+    return f"unknown key {shown(key)}{hint}; a command reads no other configuration"
 
 
 def _spelled_as_known(target: Target, parts: list[str]) -> list[str]:

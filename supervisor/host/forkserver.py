@@ -30,7 +30,7 @@ import multiprocess
 from multiprocess import forkserver, resource_tracker, spawn, util
 from multiprocess.context import reduction, set_spawning_popen
 
-from supervisor.host import boot, marks
+from supervisor.host import boot, leftovers, marks
 from supervisor.host.errors import ForkserverLost, StartFailed
 from supervisor.host.killing import kill_process
 
@@ -163,7 +163,7 @@ class _Generation(forkserver.ForkServer):  # type: ignore[misc]  # multiprocess 
     def start(cls, modules: Sequence[str]) -> _Generation:
         """Execute a forkserver; OSError when that fails."""
         with contextlib.ExitStack() as undo:
-            directory = tempfile.mkdtemp(prefix="supervisor-")
+            directory = tempfile.mkdtemp(prefix=leftovers.directory_prefix(marks.own_identity()))
             undo.callback(shutil.rmtree, directory, ignore_errors=True)
             address = f"{directory}/forkserver"
             alive_read, alive_write = os.pipe()
@@ -226,7 +226,7 @@ def _execute(listener: int, alive: int, modules: Sequence[str]) -> subprocess.Po
         [sys.executable, *util._args_from_interpreter_flags(), "-c", code],
         stdin=subprocess.DEVNULL,
         pass_fds=(listener, alive),
-        env=marks.inherited(os.environ, os.getpid()),
+        env=marks.inherited(os.environ, marks.own_identity()),
         start_new_session=True,
     )
 

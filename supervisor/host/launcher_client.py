@@ -264,12 +264,12 @@ def _settle(future: asyncio.Future[int], how: Callable[[asyncio.Future[int]], No
 
 def _execute(descriptor: int) -> subprocess.Popen[bytes]:
     root = str(Path(__file__).resolve().parents[2])
-    code = _CODE.format(root=root, arguments=(descriptor, os.getpid()))
+    code = _CODE.format(root=root, arguments=(descriptor, marks.own_identity()))
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code],
         stdin=subprocess.DEVNULL,
         pass_fds=(descriptor,),
-        env=marks.inherited(os.environ, os.getpid()),
+        env=marks.inherited(os.environ, marks.own_identity()),
         start_new_session=True,
     )
 

@@ -1,6 +1,8 @@
 """The lock that makes one state directory belong to one root.
 
-A ``flock`` on a file that is never unlinked: it goes with the process that holds it, however that ends.
+A ``flock`` on a file that the root never unlinks: it goes with the process that holds it, however that ends.
+In the file is the identity of the root that signed last, so that its successor knows whose remains to look
+for. Somebody may remove the file nevertheless: then the lock still holds, but nobody would meet it.
 """
 
 from __future__ import annotations
@@ -8,6 +10,12 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from typing import Literal
+
+from supervisor.host import marks
+
+Kept = Literal["held", "retaken", "taken", "missing"]
+"""Still the file that was locked; made and locked again; another one has it; cannot be made again."""
 
 
 class StateDirBusy(Exception):
@@ -32,22 +40,61 @@ class RootLock:
         self._state_dir = state_dir
         self._fd: int | None = None
 
-    def take(self) -> None:
-        """Make the directory and lock it. Raises StateDirBusy, OSError."""
-        self._state_dir.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self._state_dir / "root.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def take(self) -> str:
+        """Make the directory and lock it; the identity of the root that signed before, or nothing.
+
+        To be followed by :meth:`sign`. Raises StateDirBusy, OSError.
+        """
+        self._fd, written = self._locked()
+        return written
+
+    def sign(self) -> None:
+        """Write who holds the lock; what the one before left behind must be gone by now."""
+        assert self._fd is not None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{marks.own_identity()}\n".encode("ascii"), 0)
+
+    def keep(self) -> Kept:
+        """Look whether the file is still the one that is locked; if it is gone, make and lock it again."""
+        if self._is_in_place():
+            return "held"
+        old = self._fd
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-            os.close(fd)
-            raise StateDirBusy(self._state_dir, holder) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-        self._fd = fd
+            self._fd, _ = self._locked()
+        except StateDirBusy:
+            return "taken"
+        except OSError:
+            return "missing"
+        if old is not None:
+            os.close(old)
+        self.sign()
+        return "retaken"
 
     def release(self) -> None:
         """Let go; harmless when repeated."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    @property
+    def _path(self) -> Path:
+        return self._state_dir / "root.lock"
+
+    def _is_in_place(self) -> bool:
+        if self._fd is None:
+            return False
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._fd))
+        except OSError:
+            return False
+
+    def _locked(self) -> tuple[int, str]:
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        written = os.pread(fd, 64, 0).decode("ascii", "replace").strip()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise StateDirBusy(self._state_dir, written.partition("-")[0]) from None
+        return fd, written

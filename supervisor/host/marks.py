@@ -5,27 +5,46 @@ A leaf, standard library only: the launcher imports it too.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+
+from supervisor.host.proctable import ProcessTable
 
 CHILD = "SUPERVISOR_CHILD"
 INCARNATION = "SUPERVISOR_INCARNATION"
 ROOT = "SUPERVISOR_ROOT"
 
 
-def marks(child: str, incarnation: int, root: int) -> dict[str, str]:
-    """The variables that every process of an incarnation carries; ``root`` is the root's pid."""
-    return {CHILD: child, INCARNATION: str(incarnation), ROOT: str(root)}
+_own: dict[int, str] = {}
 
 
-def inherited(environment: Mapping[str, str], root: int) -> dict[str, str]:
+def identity(pid: int, started: int) -> str:
+    """What tells one process from all others since the last boot: its pid and its start in ticks."""
+    return f"{pid}-{started}"
+
+
+def own_identity() -> str:
+    """The identity of this process, which is a root."""
+    pid = os.getpid()
+    if pid not in _own:
+        _own[pid] = identity(pid, ProcessTable().started(pid) or 0)
+    return _own[pid]
+
+
+def marks(child: str, incarnation: int, root: str) -> dict[str, str]:
+    """The variables that every process of an incarnation carries; ``root`` is the root's identity."""
+    return {CHILD: child, INCARNATION: str(incarnation), ROOT: root}
+
+
+def inherited(environment: Mapping[str, str], root: str) -> dict[str, str]:
     """The environment of a helper of the root: of that root, and nobody's incarnation."""
     # The root may itself run under another supervisor, whose marks are not for its children.
     kept = {name: value for name, value in environment.items() if name not in (CHILD, INCARNATION)}
-    return {**kept, ROOT: str(root)}
+    return {**kept, ROOT: root}
 
 
-def is_marked(environment: bytes, root: int) -> bool:
-    """Whether this environment (as in /proc) was handed down by the root with that pid."""
+def is_marked(environment: bytes, root: str) -> bool:
+    """Whether this environment (as in /proc) was handed down by the root with that identity."""
     return f"{ROOT}={root}".encode("ascii") in environment.split(b"\0")
 
 

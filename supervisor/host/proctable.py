@@ -58,6 +58,11 @@ class ProcessTable:
         line = _read(f"{self._root}/{pid}/stat")
         return Stat.parse(line) if line else None
 
+    def started(self, pid: int) -> int | None:
+        """When the process started, in ticks since boot; None when it is gone or a zombie."""
+        fields = _read(f"{self._root}/{pid}/stat").rpartition(b")")[2].split()
+        return int(fields[19]) if len(fields) > 19 and fields[0] not in (b"Z", b"X") else None
+
     def every(self) -> Iterator[Stat]:
         """All processes that there are, in no order."""
         for name in os.listdir(self._root):

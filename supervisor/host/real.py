@@ -272,7 +272,8 @@ class RealHost:
         }
 
     def _environment_of(self, birth: Birth) -> dict[str, str]:
-        return {**birth.program.environment, **marks.marks(birth.child, birth.incarnation, marks.own_identity())}
+        own = marks.marks(birth.child, birth.incarnation, marks.own_identity())
+        return {**birth.program.environment, **own}
 
     def _files_of(self, program: Program) -> tuple[int, bool]:
         """The limit of open files, and whether it is a wish: else children get what the root was given."""

@@ -14,7 +14,7 @@ from supervisor.runtime.answers import RootEnded
 from supervisor.runtime.environments import environments
 from supervisor.runtime.root import Root
 from supervisor.runtime.rootlog import beside
-from supervisor.runtime.taken import places_taken
+from supervisor.runtime.taken import Taken, places_taken
 
 
 class EmbeddedRoot:
@@ -67,18 +67,18 @@ class EmbeddedRoot:
             await asyncio.wait((self._life,))
 
     async def _live(self, opened: asyncio.Future[Root]) -> int:
-        with places_taken(self._tree, embedded=True) as runtime_dir:
+        with places_taken(self._tree, embedded=True) as taken:
             console = None if self._console is None else Console(self._console)
             output = Output(self._tree.state_dir / "log", console=console, environ=environments(self._tree))
             try:
                 with beside(output.write):
-                    return await self._serve(runtime_dir, output, opened)
+                    return await self._serve(taken, output, opened)
             finally:
                 # It may wait for a slow disk or a stuck terminal: not in the program's loop.
                 await asyncio.to_thread(output.close)
 
-    async def _serve(self, runtime_dir: str, output: Output, opened: asyncio.Future[Root]) -> int:
-        root = Root(self._tree, runtime_dir, output, announce=None, max_restarts=None)
+    async def _serve(self, taken: Taken, output: Output, opened: asyncio.Future[Root]) -> int:
+        root = Root(self._tree, taken, output, announce=None, max_restarts=None)
         try:
             await root.open()
             opened.set_result(root)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import replace
+from typing import Final, Protocol
 
 from supervisor.config import ConfigError, Tree
 from supervisor.engine import events
+from supervisor.engine.commands import Reply
 from supervisor.runtime.rootlog import say
 
 Reader = Callable[[], Tree]
 """Reads and checks the tree file, and tries its ``start`` targets; raises ConfigError. Runs in a thread."""
+
+
+LATER: Final = "takes effect at the next start"
+ROOTS_OWN: Final = ("state_dir", "alert_command", "health")
+"""Keys of ``[supervisor]`` that a root takes once, at its start."""
+
+
+def differing(running: Tree, read: Tree) -> tuple[str, ...]:
+    """Return which of the root's own keys the file now says otherwise."""
+    return tuple(key for key in ROOTS_OWN if getattr(running, key) != getattr(read, key))
 
 
 class Answering(Protocol):
@@ -35,11 +47,14 @@ class Reloading:
         answering: Answering,
         tell: Callable[[events.Event], None],
         renew: Callable[[tuple[str, ...]], None],
+        started_with: Tree,
     ) -> None:
         self._reader = reader
         self._answering = answering
         self._tell = tell
         self._renew = renew
+        self._started_with = started_with
+        self._later: dict[str, tuple[str, ...]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
     def begin(self, request: str) -> None:
@@ -52,6 +67,13 @@ class Reloading:
         """Give up what is under way."""
         for task in self._under_way:
             task.cancel()
+
+    def amended(self, reply: Reply) -> Reply:
+        """Return the engine's reply to a reload together with what only a new root can apply."""
+        later = self._later.pop(reply.request.partition("\x00")[0], ())
+        if not (later and reply.ok):
+            return reply
+        return replace(reply, detail=f"{reply.detail}; {', '.join(later)}: {LATER}")
 
     async def _reload(self, request: str) -> None:
         if self._reader is None:
@@ -69,4 +91,8 @@ class Reloading:
             self._answering.settle(request, ok=False, detail=sentence)
             return
         self._renew(tree.preload)
+        later = differing(self._started_with, tree)
+        if later:
+            self._later[request.partition("\x00")[0]] = later
+            say("WARNING", f"{', '.join(later)}: {LATER}")
         self._tell(events.TreeChanged(tree.root, request))

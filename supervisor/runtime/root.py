@@ -44,7 +44,9 @@ from supervisor.runtime.report import event_of
 from supervisor.runtime.resources import Resources
 from supervisor.runtime.rootlog import say
 from supervisor.runtime.status import Sources, root_object, tree_object
+from supervisor.runtime.stuck import Stuck
 from supervisor.runtime.systemd import Address, Condition, Systemd
+from supervisor.runtime.taken import Taken
 
 CHECK_EVERY_S = 0.25
 TIP_EVERY_S = 1.0
@@ -56,7 +58,7 @@ class Root:
     def __init__(
         self,
         tree: Tree,
-        runtime_dir: str,
+        taken: Taken,
         output: Output,
         *,
         announce: Callable[[], None] | None,
@@ -64,12 +66,14 @@ class Root:
         systemd: Address | None = None,
         reader: Reader | None = None,
         alone: bool = False,
+        announce_failure: Callable[[str], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tree = tree
+        self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
         self._announce = announce
         self._announced = False
+        self._stuck = Stuck(announce_failure)
         self._max_restarts = max_restarts
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
         self._queue: deque[events.Event] = deque()
@@ -103,25 +107,26 @@ class Root:
         self._news = News(self._events, self._resources.explained)
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = ForeignPrograms(
-            runtime_dir,
-            run=self._host.run,
-            tell=self.tell,
-            liveness=self._liveness,
-            noise=self._noise,
+            runtime_dir, run=self._host.run, tell=self.tell, liveness=self._liveness, noise=self._noise
         )
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._operators, self._children = self._desks(runtime_dir)
-        self._reloading = Reloading(reader, answering=self._operators, tell=self.tell, renew=self._host.renew)
+        self._reloading = Reloading(
+            reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
+        )
         self._events.serve(self._transport, runtime_dir, self._noise)
 
     async def open(self) -> None:
         """Start the helpers and the tree."""
         self._news.record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=self._about()))
+        if self._taken.killed:
+            say("WARNING", f"killed what the root before had left behind: {', '.join(self._taken.killed)}")
         self._systemd.open()
         await self._host.open()
         for step, pause in (
             (self._check_liveness, CHECK_EVERY_S),
             (self._events.announce, TIP_EVERY_S),
+            (self._keep_places, TIP_EVERY_S),
         ):
             self._tasks.append(asyncio.create_task(_every(pause, step)))
         for work in (self._resources.sample(), self._resources.watch_oom(), self._tell_health()):
@@ -195,6 +200,8 @@ class Root:
             self._draining = False
         if self._engine.started:
             self._started.set()
+            if self._stuck.suspected and not self.stopping:
+                self._stuck.tell(self.status)
 
     # What the performer hands on.
 
@@ -211,11 +218,13 @@ class Root:
                 self._forget_run(report.child)
             case "restarting":
                 self._count_restart()
+            case "parked" | "held":
+                self._stuck.suspect()
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
         if not self.replies.settle(reply.request, reply):
-            self._operators.replied(reply)
+            self._operators.replied(self._reloading.amended(reply))
 
     def answered(self, answer: commands.Answer) -> None:
         """A call came to its end. Only this process itself makes calls."""
@@ -323,7 +332,7 @@ class Root:
             self._announced = True
             command = Path(sys.executable).with_name("supervisor")
             self._news.say("INFO", f"all children are ready; from another shell: {command} status")
-            if self._announce is not None:
+            if self._announce is not None and self._stuck.settle():
                 self._announce()
 
     def _forget_run(self, child: str) -> None:
@@ -363,6 +372,10 @@ class Root:
             await asyncio.sleep(self._tree.health)
             status = self.status()
             say(health_level(status), HEALTH, **health_facts(status))
+
+    def _keep_places(self) -> None:
+        if not self._taken.keep(self._transport.rebind) and not self.stopping:
+            self.shut_down(1, by="root.lock")
 
     def _check_liveness(self) -> None:
         for late in self._liveness.check(self._host.now()):

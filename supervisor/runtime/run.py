@@ -20,7 +20,7 @@ from supervisor.runtime.reloading import Reader
 from supervisor.runtime.root import Root
 from supervisor.runtime.rootlog import beside, configure
 from supervisor.runtime.systemd import Address
-from supervisor.runtime.taken import RootAlreadyHere, places_taken
+from supervisor.runtime.taken import RootAlreadyHere, Taken, places_taken
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -30,14 +30,18 @@ EXIT_INTERRUPTED = 130
 class RunOptions:
     """How one run of the root differs. ``duration`` in seconds; ``announce`` is called when all are ready.
 
-    ``reader`` reads the tree file again for ``supervisor reload``. ``embedded``: the process is a program
-    of somebody else's, which goes on afterwards and logs as it likes.
+    ``announce_failure`` is called instead, with the reasons, when the first start has left a child that
+    cannot become ready by itself. ``called_off``: whether a signal came before the loop could take it; the
+    tree then never starts. ``reader`` reads the tree file again for ``supervisor reload``. ``embedded``: the
+    process is a program of somebody else's, which goes on afterwards and logs as it likes.
     """
 
     duration: float | None = None
     max_restarts: int | None = None
     detached: bool = False
     announce: Callable[[], None] | None = None
+    announce_failure: Callable[[str], None] | None = None
+    called_off: Callable[[], bool] = lambda: False
     embedded: bool = False
     reader: Reader | None = None
 
@@ -48,8 +52,8 @@ def run(tree: Tree, options: RunOptions) -> int:
     A busy or unwritable state directory is one sentence on stderr and exit status 1; nothing is started.
     """
     try:
-        with places_taken(tree, embedded=options.embedded) as runtime_dir:
-            return _run_loop(tree, options, runtime_dir)
+        with places_taken(tree, embedded=options.embedded) as taken:
+            return _run_loop(tree, options, taken)
     except (RootAlreadyHere, StateDirBusy, ProtocolError) as error:
         sys.stderr.write(f"supervisor: {error}\n")
     except OSError as error:
@@ -58,14 +62,14 @@ def run(tree: Tree, options: RunOptions) -> int:
     return EXIT_FAILED
 
 
-def _run_loop(tree: Tree, options: RunOptions, runtime_dir: str) -> int:
+def _run_loop(tree: Tree, options: RunOptions, taken: Taken) -> int:
     console = None if options.detached else Console(sys.stdout)
     output = Output(tree.state_dir / "log", console=console, environ=environments(tree))
     if str(tree.config_dir) not in sys.path:
         sys.path.append(str(tree.config_dir))
     try:
         with _logging(output, options), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(tree, options, runtime_dir, output))
+            return runner.run(_serve(tree, options, taken, output))
     finally:
         output.close()
         if console is not None:
@@ -79,13 +83,14 @@ def _logging(output: Output, options: RunOptions) -> AbstractContextManager[None
     return nullcontext()
 
 
-async def _serve(tree: Tree, options: RunOptions, runtime_dir: str, output: Output) -> int:
+async def _serve(tree: Tree, options: RunOptions, taken: Taken, output: Output) -> int:
     loop = asyncio.get_running_loop()
     root = Root(
         tree,
-        runtime_dir,
+        taken,
         output,
         announce=options.announce,
+        announce_failure=options.announce_failure,
         max_restarts=options.max_restarts,
         systemd=Address.taken_from(os.environ),
         reader=options.reader,
@@ -95,6 +100,8 @@ async def _serve(tree: Tree, options: RunOptions, runtime_dir: str, output: Outp
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _signalled, number, root, options.detached, interrupted)
     try:
+        if options.called_off():
+            return 0
         await root.open()
         if options.duration is not None:
             loop.call_later(options.duration, root.shut_down, 0, "--duration")

@@ -49,4 +49,3 @@ async def test_renewal_without_workers_leaves_one_forkserver(rig: Rig) -> None:
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-

@@ -21,6 +21,7 @@ from protocol.errors import EndpointUnusable, NoAnswer
 from protocol.places import endpoint
 from protocol.transport.zeromq import FRAMES_A_TURN, QUESTIONS, ZeromqTransport, ask
 from tests.protocol.worlds import DEADLINE_S, World, ZeromqWorld, play
+from tests.support.deadline import until
 
 MIB = 1 << 20
 WAKE_UPS = 10_000
@@ -158,6 +159,35 @@ def test_a_stale_socket_file_is_replaced(tmp_path: Path) -> None:
         await world.until(lambda: heard == [b"x"])
 
     play(ZeromqWorld, scenario)
+
+
+def test_a_removed_socket_file_is_bound_again(tmp_path: Path) -> None:
+    """Old connections live on, new ones find the new file, and what is in place or closed is left alone."""
+    address = endpoint(tmp_path, "root", "control")
+
+    def remove() -> None:
+        Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    async def scenario() -> None:
+        transport, heard = ZeromqTransport(), list[bytes]()
+        router = transport.router(address, lambda _, frame: heard.append(frame), max_bytes=MIB)
+        old = transport.dealer(address, heard.append, max_bytes=MIB)
+        old.send(b"before")
+        await until(lambda: heard == [b"before"])
+        remove()
+
+        assert transport.rebind() == [address]
+        assert transport.rebind() == []
+        transport.dealer(address, heard.append, max_bytes=MIB).send(b"new")
+        old.send(b"old")
+        await until(lambda: sorted(heard) == [b"before", b"new", b"old"])
+
+        router.close()
+        remove()
+        assert transport.rebind() == []
+        transport.close()
+
+    asyncio.run(scenario())
 
 
 def test_an_unusable_endpoint_is_told(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def build(context: Context) -> Worker:
     return Worker(
         core=core,
         journal=journal,
-        role=_role(config),
+        role=_role(config, recording.timeframe),
         encode=MARKET.encode,
         source=core.source,
         on_asked=core.asked,
@@ -38,10 +38,10 @@ def build(context: Context) -> Worker:
     )
 
 
-def _role(config: FeedConfig) -> MarketRole:
+def _role(config: FeedConfig, timeframe: str) -> MarketRole:
     return MarketRole(
         symbol=config.symbol,
-        timeframe=config.timeframe,
+        timeframe=timeframe,
         instrument=config.instrument.as_message(),
         lockstep=True,
     )

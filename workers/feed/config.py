@@ -46,7 +46,8 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class FeedConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the feed sends, and where it has it from.
 
-    ``file``: the recording (required for ``source = "recorded"``), relative to the tree file. ``time``:
+    ``file``: the recording (required for ``source = "recorded"``), relative to the tree file: candles, or a
+    trade tape, each trade of which is a row (``timeframe`` and ``time`` say nothing there). ``time``:
     whether its ``ts_ms`` marks the "open" or the "close" of a candle; the wrong one shifts all candles by
     one interval. ``volume``: whether its volume is in the "base" or the "quote" currency. ``speed``: "max",
     or a factor (1 is real time, 60 a minute a second). ``on_end``: "shutdown" stops the tree, "idle" waits,

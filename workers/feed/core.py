@@ -126,7 +126,9 @@ class FeedCore:
 
     @property
     def _each_logged(self) -> bool:
-        return self._speed != "max" and self._speed * 1000 / self._recording.length_ms <= LINES_PER_SECOND
+        if self._speed == "max" or not self._recording.length_ms:
+            return False
+        return self._speed * 1000 / self._recording.length_ms <= LINES_PER_SECOND
 
     @property
     def _summary_due(self) -> bool:

@@ -7,19 +7,18 @@ import zlib
 from pathlib import Path
 
 from workers.feed.errors import BadRecording
-from workers.feed.rows import CANDLE_HEADER, TRADE_HEADER
+from workers.feed.row import CANDLE_HEADER, TRADE_HEADER
 
-HEADER = ",".join(CANDLE_HEADER)
+HEADER = f"{','.join(CANDLE_HEADER)} (candles) or {','.join(TRADE_HEADER)}[,trade_id,...] (a trade tape)"
 GZIP_MAGIC = b"\x1f\x8b"
 
 
-def read_lines(path: Path) -> list[str]:
-    """Return the lines of a candle file after its header. Raises BadRecording with a sentence."""
+def read_lines(path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """Return the names of the columns and the lines after them. Raises BadRecording with a sentence."""
     lines = _text(path, _bytes(path)).splitlines()
     if not lines:
         raise BadRecording(path=path, found="the file is empty", wanted=f"the first line must be {HEADER}")
-    _check_header(path, lines[0].strip())
-    return lines[1:]
+    return _columns(path, lines[0].strip()), lines[1:]
 
 
 def _bytes(path: Path) -> bytes:
@@ -27,7 +26,7 @@ def _bytes(path: Path) -> bytes:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise BadRecording(
-            path=path, found="no such file", wanted="write the path of a candle file"
+            path=path, found="no such file", wanted="write the path of a file of candles or trades"
         ) from error
     except OSError as error:
         raise BadRecording(
@@ -54,19 +53,16 @@ def _text(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadRecording(
-            path=path, found=f"byte {error.start} is not UTF-8", wanted="a text file of candles is needed"
+            path=path,
+            found=f"byte {error.start} is not UTF-8",
+            wanted="a text file of rows is needed",
         ) from error
 
 
-def _check_header(path: Path, header: str) -> None:
+def _columns(path: Path, header: str) -> tuple[str, ...]:
     columns = tuple(name.strip() for name in header.split(","))
-    if columns[: len(TRADE_HEADER)] == TRADE_HEADER:
-        raise BadRecording(
-            path=path,
-            found="it is a trade tape",
-            wanted=f"trade tapes come in a later version; use candles: {HEADER}",
-        )
-    if columns != CANDLE_HEADER:
+    if columns != CANDLE_HEADER and columns[: len(TRADE_HEADER)] != TRADE_HEADER:
         raise BadRecording(
             path=path, found=f"the first line is {header[:80]!r}", wanted=f"the header must be {HEADER}"
         )
+    return columns

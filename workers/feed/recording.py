@@ -7,7 +7,7 @@ span of the recording; otherwise one End follows the last row.
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,10 +18,13 @@ from protocol.messages.stream import Record
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.file import HEADER, read_lines
-from workers.feed.rows import Layout, Row, Rows, parse, validated
+from workers.feed.row import CANDLE_HEADER, TRADE_HEADER, Layout, Row
+from workers.feed.rows import Rows, parse, validated
 
 ENDLESS_SEQ: Final = 2**53
 """The last seq of a recording that loops: more rows than any run reads."""
+TRADE: Final = "trade"
+"""The timeframe of a trade tape."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Recording:
         self._rows = rows
         self._settings = settings
         self._count = len(rows.texts)
-        self._span_ms = rows.opens_ms[-1] + settings.layout.timeframe_ms - rows.opens_ms[0]
+        self._span_ms = rows.opens_ms[-1] + max(settings.layout.timeframe_ms, 1) - rows.opens_ms[0]
         self.id = _fingerprint(rows, settings)
         self.first_seq = 1
         self.last_seq = ENDLESS_SEQ if settings.on_end == "loop" else self._count + 1
@@ -53,8 +56,13 @@ class Recording:
 
     @property
     def length_ms(self) -> int:
-        """The length of a candle."""
+        """The length of a candle; 0 of a trade."""
         return self._settings.layout.timeframe_ms
+
+    @property
+    def timeframe(self) -> str:
+        """The timeframe of its rows: as configured, or ``trade``."""
+        return self._settings.timeframe
 
     @property
     def rejected(self) -> int:
@@ -122,16 +130,24 @@ class Recording:
             low=row.low,
             close=row.close,
             volume=row.volume,
+            nth=index - bisect_left(self._rows.opens_ms, self._rows.opens_ms[index]),
         )
 
 
 def load(path: Path, config: FeedConfig) -> Recording:
     """Read the whole file and check every row. Raises BadRecording when there is nothing to send."""
-    layout = Layout(config.timeframe_ms, config.time, config.volume)
-    rows = validated(read_lines(path), layout)
+    columns, lines = read_lines(path)
+    timeframe, layout = _shape(columns, config)
+    rows = validated(lines, layout)
     if not rows.texts:
         raise BadRecording(path=path, found=_nothing(rows), wanted=f"rows must be {HEADER}")
-    return Recording(rows, Settings(config.symbol, config.timeframe, layout, config.on_end))
+    return Recording(rows, Settings(config.symbol, timeframe, layout, config.on_end))
+
+
+def _shape(columns: tuple[str, ...], config: FeedConfig) -> tuple[str, Layout]:
+    if columns == CANDLE_HEADER:
+        return config.timeframe, Layout(config.timeframe_ms, config.time, config.volume)
+    return TRADE, Layout(0, volume=config.volume, trades=columns[len(TRADE_HEADER) :])
 
 
 def _nothing(rows: Rows) -> str:

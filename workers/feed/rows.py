@@ -6,44 +6,18 @@ read.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Final
 
-CANDLE_HEADER: Final = ("ts_ms", "open", "high", "low", "close", "volume")
-TRADE_HEADER: Final = ("ts_ms", "price", "amount", "side")
+from workers.feed.row import CANDLE_HEADER, NUMBER, TIME, Layout, Row, in_base
+from workers.feed.trades import parse_trade
+
 MAX_ROWS_LOGGED: Final = 5
-BASE_PLACES: Final = Decimal("0.00000001")
 FAR_OFF: Final = Decimal("0.5")
 """A close further than this share off the last one waits for the next row to confirm it."""
-
-# Up to 18 digits before the point and after it: all real markets, and no number that Decimal rounds.
-NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?(?:[eE][+-]?\d)?\Z", re.ASCII)
-TIME: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How to read the columns; as in the feed's configuration."""
-
-    timeframe_ms: int
-    time: Literal["open", "close"] = "open"
-    volume: Literal["base", "quote"] = "base"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One candle of the file; volume in the base currency."""
-
-    open_ms: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
 
 
 @dataclass(frozen=True)
@@ -67,6 +41,8 @@ class Rows:
 
 def parse(text: str, layout: Layout) -> Row | str:
     """Return the row that ``text`` holds, or the kind of its fault."""
+    if layout.trades is not None:
+        return parse_trade(text, layout)
     fields = text.split(",")
     if len(fields) != len(CANDLE_HEADER):
         return "columns"
@@ -84,14 +60,17 @@ def _checked(ts_ms: int, numbers: list[Decimal], layout: Layout) -> Row | str:
         return "price"
     if low > min(opened, close) or high < max(opened, close):
         return "range"
-    if layout.volume == "quote":
-        volume = (volume / close).quantize(BASE_PLACES)
-    return Row(open_ms, opened, high, low, close, volume)
+    amount = in_base(volume, close) if layout.volume == "quote" else volume
+    return "volume" if amount is None else Row(open_ms, opened, high, low, close, amount)
 
 
 def validated(lines: Iterable[str], layout: Layout) -> Rows:
-    """Keep the valid rows of ``lines`` (without the header), strictly increasing in time."""
-    keeper = _Keeper()
+    """Keep the valid rows of ``lines`` (without the header) whose time goes on.
+
+    Of candles that means later; of trades not earlier, for many share a millisecond: they are told apart by
+    their ids where there are any.
+    """
+    keeper = _Keeper(step_ms=1 if layout.trades is None else 0)
     for number, text in enumerate(lines, start=2):
         if stripped := text.strip():
             keeper.take(number, stripped, parse(stripped, layout))
@@ -100,8 +79,10 @@ def validated(lines: Iterable[str], layout: Layout) -> Rows:
 
 @dataclass
 class _Keeper:
+    step_ms: int
     texts: list[str] = field(default_factory=list)
     opens_ms: list[int] = field(default_factory=list)
+    ids: set[str] = field(default_factory=set)
     last_close: Decimal | None = None
     waiting: tuple[int, str, Row] | None = None
     counts: Counter[str] = field(default_factory=Counter)
@@ -110,9 +91,13 @@ class _Keeper:
     def take(self, line: int, text: str, row: Row | str) -> None:
         if isinstance(row, str):
             self._reject(line, row, text)
-        elif row.open_ms <= self._newest_ms():
+        elif row.open_ms < self._newest_ms() + self.step_ms:
             self._reject(line, "order", text)
+        elif row.trade_id in self.ids:
+            self._reject(line, "duplicate", text)
         else:
+            if row.trade_id:
+                self.ids.add(row.trade_id)
             self._release_waiting(row.close)
             self._keep_or_hold(line, text, row)
 
@@ -123,7 +108,7 @@ class _Keeper:
     def _newest_ms(self) -> int:
         if self.waiting is not None:
             return self.waiting[2].open_ms
-        return self.opens_ms[-1] if self.opens_ms else -1
+        return self.opens_ms[-1] if self.opens_ms else -self.step_ms
 
     def _keep_or_hold(self, line: int, text: str, row: Row) -> None:
         if self.last_close is not None and _far(row.close, self.last_close):

@@ -1,7 +1,7 @@
 """The command ``paper``: what the account holds and did.
 
 One file a command, discovered; files that begin with ``_`` are shared parts. It reads the workers' databases
-and changes nothing: while the tree runs, and with nothing running.
+and changes nothing: while the tree runs, and with nothing running. ``replay`` runs a tree of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Examples:
   paper fills                         every execution, oldest first
   paper positions --json              one JSON object a line, amounts as strings
   paper ledger --digest               one line that is the same when the books are the same
+  paper replay candles.csv.gz         trade a recording with fresh books
 
 \b
 State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that

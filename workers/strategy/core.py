@@ -165,7 +165,7 @@ class StrategyCore:
 
     def _row(self, record: Record, made: _Produced) -> None:
         message = MARKET.decode(record.body)
-        if isinstance(message, Candle) and message.open_ms > self._tally.last_open_ms:
+        if isinstance(message, Candle) and self._tally.before(message):
             self._candle(record, message, made)
         if self._market is not None:
             made.cursors[self._market] = record.seq
@@ -174,7 +174,7 @@ class StrategyCore:
 
     def _candle(self, record: Record, candle: Candle, made: _Produced) -> None:
         self._history.add(candle, record.body)
-        self._tally.last_open_ms, self._tally.last_close_ms = candle.open_ms, candle.close_ms
+        self._tally.took(candle)
         if not self._history.full:
             return
         self._tally.evaluations += 1

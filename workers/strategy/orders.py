@@ -55,7 +55,8 @@ def orders_for(intent: Intent, stance: Stance, decision: Decision, nth: int) -> 
 
 def client_order_id(strategy: str, candle: Candle, leg: int) -> str:
     """Return the identity of a decision: made twice, it is the same order."""
-    key = f"{strategy}|{candle.symbol}|{candle.timeframe}|{candle.open_ms}|{leg}"
+    moment = f"{candle.open_ms}.{candle.nth}" if candle.nth else f"{candle.open_ms}"
+    key = f"{strategy}|{candle.symbol}|{candle.timeframe}|{moment}|{leg}"
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 

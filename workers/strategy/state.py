@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from protocol.messages.market import Candle
 from workers.strategy.orders import Stance
 
 
@@ -21,6 +22,15 @@ class Tally(msgspec.Struct):
     last_error: str | None = None
     last_open_ms: int = -1
     last_close_ms: int | None = None
+    last_nth: int = 0
+
+    def before(self, candle: Candle) -> bool:
+        """Whether ``candle`` is newer than the last one taken."""
+        return (candle.open_ms, candle.nth) > (self.last_open_ms, self.last_nth)
+
+    def took(self, candle: Candle) -> None:
+        """Remember the last candle."""
+        self.last_open_ms, self.last_close_ms, self.last_nth = candle.open_ms, candle.close_ms, candle.nth
 
 
 class StrategyState(msgspec.Struct, frozen=True, kw_only=True):

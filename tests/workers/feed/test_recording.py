@@ -15,7 +15,8 @@ from tests.workers.feed.candles import HEADER, MINUTE, START, recording, row, ro
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.recording import Recording, Settings, load
-from workers.feed.rows import Layout, validated
+from workers.feed.row import Layout
+from workers.feed.rows import validated
 
 CONFIG = FeedConfig(file="x.csv")
 
@@ -100,7 +101,8 @@ def files() -> list[tuple[str, bytes, str]]:
         ("cut.csv.gz", gzip.compress(good)[:-9], "damaged"),
         ("broken.csv.gz", gzip.compress(good)[:10] + b"\xff" * 20, "damaged"),
         ("latin.csv", b"\xe9\xe8,", "not UTF-8"),
-        ("tape.csv", b"ts_ms,price,amount,side\n1,2,3,buy", "trade tape"),
+        ("tape.csv", b"ts_ms,price,amount,side\n1,2,3,both", "line 2 (side)"),
+        ("quotes.csv", b"ts_ms,bid,bid_size,ask,ask_size\n1,2,3,4,5", "(a trade tape)"),
     ]
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workers.feed.candles import MINUTE, START, row
-from workers.feed.rows import Layout, Row, parse, validated
+from workers.feed.row import Layout, Row
+from workers.feed.rows import parse, validated
 
 LAYOUT = Layout(timeframe_ms=MINUTE)
 
@@ -43,6 +44,13 @@ def test_quote_volume_is_turned_into_base_volume() -> None:
 
     assert isinstance(found, Row)
     assert Decimal("0.33333333") == found.volume
+
+
+def test_a_volume_that_no_number_holds_is_a_fault() -> None:
+    """Dollars without end over a price of nearly nothing: no candle, and no exception."""
+    text = f"{START},1e-9,1e-9,1e-9,1e-9,999999999999999999e9"
+
+    assert "volume" == parse(text, Layout(MINUTE, volume="quote"))
 
 
 @pytest.mark.req("F1")

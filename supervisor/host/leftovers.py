@@ -1,0 +1,85 @@
+"""What a dead root has left when its guardian died with it or sleeps: found by its mark, and removed.
+
+A mark names the root's pid and start time, and only those of a root that is dead are looked for: nobody
+else's process can carry it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from supervisor.host import marks
+from supervisor.host.killing import kill_process
+from supervisor.host.proctable import ProcessTable, Stat
+
+_GUARDIAN = b"sv-launcher"
+_GUARDIAN_PATIENCE = 2.0
+"""Seconds for a guardian that is awake: it is at work already, and knows more than the marks tell."""
+_KILL_PATIENCE = 10.0
+_INTERVAL = 0.005
+
+
+def directory_prefix(root: str) -> str:
+    """How the names of temporary directories of the root with that identity begin."""
+    return f"supervisor-{root}-"
+
+
+def clear(root: str, table: ProcessTable | None = None) -> tuple[str, ...]:
+    """Kill what carries the mark of the root with that identity, whole sessions; remove its directories.
+
+    Returns whom it killed, as ``pid (name)``; does nothing while that root is alive. Blocks until all are
+    gone, for at most some seconds (a process may hang in the kernel).
+    """
+    table = table or ProcessTable()
+    pid, _, started = root.partition("-")
+    if not (pid.isdigit() and started.isdigit()) or table.started(int(pid)) == int(started):
+        return ()
+    _leave_to_guardian(root, table)
+    killed: dict[int, str] = {}
+    give_up = time.monotonic() + _KILL_PATIENCE
+    while (found := _left(root, table)) and time.monotonic() < give_up:
+        for stat in found:
+            kill_process(stat.pid)
+            killed[stat.pid] = f"{stat.pid} ({stat.name.decode('utf-8', 'replace')})"
+        time.sleep(_INTERVAL)
+    _remove_directories(root)
+    return tuple(killed.values())
+
+
+def _leave_to_guardian(root: str, table: ProcessTable) -> None:
+    give_up = time.monotonic() + _GUARDIAN_PATIENCE
+    while time.monotonic() < give_up and any(
+        stat.name == _GUARDIAN and stat.state not in "Tt" for stat in _left(root, table)
+    ):
+        time.sleep(_INTERVAL)
+
+
+def _left(root: str, table: ProcessTable) -> list[Stat]:
+    """The marked processes and the sessions that these lead, without this process and those it came from."""
+    living = {stat.pid: stat for stat in table.every() if not stat.zombie}
+    marked = {pid for pid in living if marks.is_marked(table.environment(pid), root)}
+    spared = _line_of(os.getpid(), living)
+    own_session = os.getsid(0)
+    return [
+        stat
+        for pid, stat in living.items()
+        if (pid in marked or stat.session in marked) and pid not in spared and stat.session != own_session
+    ]
+
+
+def _line_of(pid: int, living: dict[int, Stat]) -> set[int]:
+    line: set[int] = set()
+    while pid in living and pid not in line:
+        line.add(pid)
+        pid = living[pid].parent
+    return line
+
+
+def _remove_directories(root: str) -> None:
+    for path in Path(tempfile.gettempdir()).glob(f"{directory_prefix(root)}*"):
+        if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.geteuid():
+            shutil.rmtree(path, ignore_errors=True)

@@ -163,7 +163,8 @@ class _Generation(forkserver.ForkServer):  # type: ignore[misc]  # multiprocess 
     def start(cls, modules: Sequence[str]) -> _Generation:
         """Execute a forkserver; OSError when that fails."""
         with contextlib.ExitStack() as undo:
-            directory = tempfile.mkdtemp(prefix=leftovers.directory_prefix(marks.own_identity()))
+            prefix = leftovers.directory_prefix(marks.own_identity())
+            directory = tempfile.mkdtemp(prefix=prefix, dir=leftovers.temporary_directory())
             undo.callback(shutil.rmtree, directory, ignore_errors=True)
             address = f"{directory}/forkserver"
             alive_read, alive_write = os.pipe()

@@ -21,6 +21,13 @@ _GUARDIAN_PATIENCE = 2.0
 """Seconds for a guardian that is awake: it is at work already, and knows more than the marks tell."""
 _KILL_PATIENCE = 10.0
 _INTERVAL = 0.005
+_LONGEST_PARENT = 50
+
+
+def temporary_directory() -> str:
+    """Where temporary directories of roots lie; a socket in one must fit into 107 bytes of path."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= _LONGEST_PARENT else "/tmp"
 
 
 def directory_prefix(root: str) -> str:
@@ -80,6 +87,6 @@ def _line_of(pid: int, living: dict[int, Stat]) -> set[int]:
 
 
 def _remove_directories(root: str) -> None:
-    for path in Path(tempfile.gettempdir()).glob(f"{directory_prefix(root)}*"):
+    for path in Path(temporary_directory()).glob(f"{directory_prefix(root)}*"):
         if path.is_dir() and not path.is_symlink() and path.stat().st_uid == os.geteuid():
             shutil.rmtree(path, ignore_errors=True)

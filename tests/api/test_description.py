@@ -157,7 +157,7 @@ def test_pool_needs_one_template_and_a_group_a_child() -> None:
 def test_callables_are_told_by_name() -> None:
     """Functions and what lies in classes at the top of a module."""
     assert target_of(puppets.serves) == f"{PUPPETS}:serves"
-    assert target_of(Path.cwd) == "pathlib:Path.cwd"
+    assert target_of(Source.__eq__) == "supervisor.config.tree:Source.__eq__"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import msgspec
 
 from protocol.envelope import VERSION, Envelope
 from protocol.errors import FrameError, Malformed, TooLarge, UnknownKind, WrongVersion
-from protocol.messages import control, market, notice, operator, stream, trading
+from protocol.messages import control, instruction, market, notice, operator, stream, tick, trading
 
 T = TypeVar("T")
 
@@ -149,3 +149,5 @@ MARKET: Final = Bodies[market.MarketRecord]("market record", market.MarketRecord
 STRATEGY: Final = Bodies[trading.StrategyRecord]("strategy record", trading.StrategyRecord)
 ACCOUNT: Final = Bodies[trading.AccountRecord]("account record", trading.AccountRecord)
 EVENTS: Final = Bodies[notice.EventRecord]("supervision event", notice.EventRecord)
+TICKS: Final = Bodies[tick.Tick]("tick", tick.Tick)
+INSTRUCTIONS: Final = Bodies[instruction.Instructed]("instruction", instruction.Instructed)

@@ -10,13 +10,32 @@ from msgspec import Struct
 OnEnd = Literal["shutdown", "idle", "loop"]
 
 
+class MarginTier(Struct, frozen=True, array_like=True):
+    """Up to ``notional``: the most ``leverage``, and the fraction of notional that must stay as margin."""
+
+    notional: Decimal
+    leverage: Decimal
+    maintenance: Decimal
+
+
 class Instrument(Struct, frozen=True, kw_only=True):
-    """What the venue says of a market: price and amount grids, smallest order, kind of contract."""
+    """What the venue says of a market: price and amount grids, smallest order, kind of contract.
+
+    ``contract_size`` is the base currency in one contract. ``maker`` and ``taker`` are fees as fractions of
+    notional, None: unknown. ``tiers`` ascend in notional, empty: unknown. ``filters_known`` is False when the
+    venue could not be asked for its grids.
+    """
 
     tick: Decimal = Decimal("0.01")
     step: Decimal = Decimal("0.00000001")
     min_notional: Decimal = Decimal(0)
     contract: Literal["spot", "linear"] = "spot"
+    min_quantity: Decimal = Decimal(0)
+    contract_size: Decimal = Decimal(1)
+    maker: Decimal | None = None
+    taker: Decimal | None = None
+    tiers: tuple[MarginTier, ...] = ()
+    filters_known: bool = True
 
 
 class Candle(Struct, frozen=True, tag="candle", kw_only=True):

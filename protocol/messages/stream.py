@@ -6,8 +6,6 @@ Live records are PUBlished as :class:`Live`; the past is asked for with :class:`
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Raw, Struct
 
 from protocol.messages.market import Instrument
@@ -49,10 +47,22 @@ Role = MarketRole | OrdersRole | AccountRole | EventsRole
 
 
 class Fetch(Struct, frozen=True, tag="fetch"):
-    """Ask for at most ``limit`` records with a seq greater than ``after``."""
+    """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks."""
 
     after: int
     limit: int = 500
+    latest: bool = False
+
+
+class Latest(Struct, frozen=True, tag="latest"):
+    """The newest value of something that is not journalled; body as in :class:`Record`.
+
+    ``topic`` tells apart what replaces each other: kind and symbol of a tick.
+    """
+
+    topic: str
+    at_ms: int
+    body: Raw
 
 
 class Past(Struct, frozen=True, tag="past", kw_only=True):
@@ -60,7 +70,8 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
 
     ``journal`` is the random id of the producer's journal. ``first_seq`` is the oldest seq still kept
     (``last_seq + 1`` when nothing is kept), ``last_seq`` the newest (0: nothing yet). ``after`` echoes
-    the question. The reply may hold fewer records than asked for; it is never a reason to skip any.
+    the question. ``latest`` are the newest ticks, for who asked for them. The reply may hold fewer records
+    than asked for; it is never a reason to skip any.
     """
 
     journal: str
@@ -69,6 +80,7 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     first_seq: int
     last_seq: int
     records: tuple[Record, ...] = ()
+    latest: tuple[Latest, ...] = ()
 
 
 class Live(Struct, frozen=True, tag="live"):
@@ -83,14 +95,6 @@ class Tip(Struct, frozen=True, tag="tip"):
 
     journal: str
     last_seq: int
-
-
-class Latest(Struct, frozen=True, tag="latest"):
-    """The newest value of something that is not journalled (a tick); body as in :class:`Record`."""
-
-    topic: Literal["tick"]
-    at_ms: int
-    body: Raw
 
 
 Broadcast = Live | Tip | Latest

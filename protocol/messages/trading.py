@@ -9,13 +9,27 @@ from msgspec import Struct
 
 Side = Literal["buy", "sell"]
 Action = Literal["enter_long", "enter_short", "exit", "hold"]
+OrderKind = Literal["market", "limit", "stop", "stop_limit", "trailing"]
 OrderStatus = Literal[
-    "denied", "accepted", "rejected", "triggered", "partially_filled", "filled", "cancelled", "expired"
+    "denied",
+    "accepted",
+    "rejected",
+    "triggered",
+    "partially_filled",
+    "filled",
+    "pending_cancel",
+    "cancelled",
+    "expired",
 ]
+TradingState = Literal["active", "reducing", "halted"]
 
 
 class Signal(Struct, frozen=True, tag="signal", kw_only=True):
-    """What a strategy made of one candle, whether or not it is traded."""
+    """What a strategy made of one candle, whether or not it is traded.
+
+    ``why_not`` says in a word what kept it from being traded; ``parameters`` is the fingerprint of those
+    in use.
+    """
 
     strategy: str
     symbol: str
@@ -26,6 +40,8 @@ class Signal(Struct, frozen=True, tag="signal", kw_only=True):
     confidence: Decimal
     reasons: tuple[str, ...] = ()
     traded: bool = True
+    why_not: str | None = None
+    parameters: str | None = None
 
 
 class EquityFraction(Struct, frozen=True, tag="equity_fraction"):
@@ -47,11 +63,41 @@ class WholePosition(Struct, frozen=True, tag="whole_position"):
 Size = EquityFraction | Quantity | WholePosition
 
 
+class AtPrice(Struct, frozen=True, tag="at_price"):
+    """A level of a bracket: this price."""
+
+    price: Decimal
+
+
+class Away(Struct, frozen=True, tag="away"):
+    """A level of a bracket: this fraction of the entry's average price away from it (0.02 is 2 %)."""
+
+    fraction: Decimal
+
+
+Level = AtPrice | Away
+
+
+class Bracket(Struct, frozen=True, kw_only=True):
+    """What protects an entry from its first fill on; stop and target cancel each other.
+
+    ``trail`` makes the stop follow the best price since the entry at that distance; it is never loosened.
+    """
+
+    stop: Level | None = None
+    target: Level | None = None
+    trail: Level | None = None
+
+
 class Order(Struct, frozen=True, tag="order", kw_only=True):
-    """A market order decided on the close of row ``row``.
+    """An order decided on the close of row ``row``.
 
     ``client_order_id`` is the identity: the same decision made twice is one order. Orders of one row
     are admitted in the order of (``strategy``, ``leg``). ``decided_ms`` is data time.
+
+    ``limit`` is the price of ``limit`` and ``stop_limit`` orders, ``stop`` the trigger of ``stop`` and
+    ``stop_limit`` ones, ``trail`` the distance of a ``trailing`` one (``AtPrice``: in units of the price).
+    ``expires_ms`` is data time. ``decided_price`` is the price that the decision saw.
     """
 
     client_order_id: str
@@ -63,6 +109,32 @@ class Order(Struct, frozen=True, tag="order", kw_only=True):
     side: Side
     size: Size
     reduce_only: bool = False
+    kind: OrderKind = "market"
+    limit: Decimal | None = None
+    stop: Decimal | None = None
+    trail: Level | None = None
+    trigger: Literal["touch", "mark"] = "touch"
+    time_in_force: Literal["gtc", "ioc"] = "gtc"
+    post_only: bool = False
+    expires_ms: int | None = None
+    bracket: Bracket | None = None
+    decided_price: Decimal | None = None
+    reason: str | None = None
+
+
+class Cancel(Struct, frozen=True, tag="cancel", kw_only=True):
+    """Take back an order. ``client_order_id`` is the identity of the cancel, ``target`` that of the order.
+
+    ``replacement`` takes the place of what is left of the target, in one step; its size is its own.
+    """
+
+    client_order_id: str
+    strategy: str
+    row: int
+    leg: int
+    target: str
+    decided_ms: int
+    replacement: Order | None = None
 
 
 class Through(Struct, frozen=True, tag="through"):
@@ -107,7 +179,70 @@ class Fill(Struct, frozen=True, tag="fill", kw_only=True):
     at_ms: int
     row: int
     liquidity: Literal["maker", "taker"] = "taker"
+    reason: str | None = None
+    late: bool = False
+    replayed: bool = False
 
 
-StrategyRecord = Signal | Order | Through
-AccountRecord = OrderChanged | Fill | Through
+class TradeClosed(Struct, frozen=True, tag="trade_closed", kw_only=True):
+    """A position went flat or turned: what the round trip made, after fees and funding.
+
+    ``reason`` is that of the closing order: ``signal``, ``stop``, ``target``, ``trailing``, ``liquidation``,
+    ``kill_switch``, ``shutdown`` or ``manual``.
+    """
+
+    symbol: str
+    strategy: str
+    side: Literal["long", "short"]
+    quantity: Decimal
+    entry: Decimal
+    exit: Decimal
+    opened_ms: int
+    closed_ms: int
+    realised: Decimal
+    fees: Decimal
+    funding: Decimal
+    reason: str
+
+
+class DelayedEntry(Struct, frozen=True, tag="delayed_entry", kw_only=True):
+    """An entry that waited on purpose: the price at the decision beside the one that held then."""
+
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    decided_price: Decimal
+    price: Decimal
+    delay_ms: int
+    at_ms: int
+
+
+class FundingPaid(Struct, frozen=True, tag="funding_paid", kw_only=True):
+    """Funding was booked; ``amount`` is what the account received (negative: paid)."""
+
+    symbol: str
+    rate: Decimal
+    mark: Decimal
+    quantity: Decimal
+    amount: Decimal
+    at_ms: int
+
+
+class TradingChanged(Struct, frozen=True, tag="trading_changed", kw_only=True):
+    """The trading state moved, for the account or (``strategy``) for one strategy.
+
+    ``trigger`` is the breaker or ``operator``; ``until_ms`` is when it ends by itself (None: when reset).
+    """
+
+    state: TradingState
+    trigger: str
+    critical: bool
+    at_ms: int
+    strategy: str | None = None
+    until_ms: int | None = None
+    detail: str | None = None
+
+
+StrategyRecord = Signal | Order | Cancel | Through
+AccountRecord = OrderChanged | Fill | Through | TradeClosed | DelayedEntry | FundingPaid | TradingChanged

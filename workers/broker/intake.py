@@ -13,7 +13,7 @@ from typing import NamedTuple
 from protocol.codec import MARKET, STRATEGY
 from protocol.messages.market import MarketRecord
 from protocol.messages.stream import Record
-from protocol.messages.trading import Order, Signal, Through
+from protocol.messages.trading import Cancel, Order, Signal, Through
 
 
 class Taken(NamedTuple):
@@ -60,7 +60,7 @@ class StrategyInbox:
         """Keep orders and horizons. Signals are not the broker's; of horizons in a row the last says all."""
         for record in records:
             message = STRATEGY.decode(record.body)
-            if isinstance(message, Signal):
+            if isinstance(message, Signal | Cancel):
                 continue
             if isinstance(message, Through):
                 self._reach = max(self._reach, message.row)

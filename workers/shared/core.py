@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from protocol.messages.stream import Record, Role
+from protocol.messages.tick import Tick
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Step:
 
     ``outputs`` become records of the worker's own stream, in order; ``cursors`` are the last seq done
     of each input that moved; ``state`` replaces the stored state of the core (None: unchanged).
+
+    ``ticks`` are told to whoever listens now, and are never written. A step with nothing but ticks and logs
+    makes no transaction.
     """
 
     outputs: tuple[msgspec.Struct, ...] = ()
@@ -42,6 +46,19 @@ class Step:
     state: bytes | None = None
     writes: tuple[Write, ...] = ()
     logs: tuple[LogLine, ...] = ()
+    ticks: tuple[Tick, ...] = ()
+
+
+class Ticking(Protocol):
+    """A core that also hears live prices."""
+
+    def tick(self, source: str, tick: Tick) -> None:
+        """Take a live price of an input; ``step`` is called afterwards.
+
+        What came while the core was busy may have been thinned out: of quotes, marks and states only the
+        newest of a symbol is told; of trades the oldest are dropped beyond a bound.
+        """
+        ...
 
 
 class Core(Protocol):

@@ -14,7 +14,7 @@ from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
 from workers.shared.config import WorkerConfig, decode
-from workers.shared.core import Core
+from workers.shared.core import Core, Ticking
 from workers.shared.log import set_level
 
 ConfigT = TypeVar("ConfigT", bound=WorkerConfig)
@@ -64,8 +64,9 @@ class Worker:
     ``inputs`` are the ids of the children whose streams it reads. ``role`` says to its own readers what it
     is (None: it has no stream); ``encode`` turns the outputs of a step into bodies. ``source`` is what
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
-    it. ``timed`` is the core again where it acts on time. ``done`` is asked after each step and at birth;
-    what it returns is told to the root until that has noted it. ``services`` run beside the loop.
+    it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
+    asked after each step and at birth; what it returns is told to the root until that has noted it.
+    ``services`` run beside the loop.
     """
 
     core: Core
@@ -76,6 +77,7 @@ class Worker:
     source: Source | None = None
     on_asked: Callable[[int], None] | None = None
     timed: Timed | None = None
+    ticking: Ticking | None = None
     condition: Callable[[], Condition] = Condition
     done: Callable[[], Done | None] = never_done
     services: tuple[Service, ...] = ()

@@ -16,7 +16,7 @@ from protocol.codec import STRATEGY
 from protocol.errors import CorruptJournal, JournalReplaced, StorageFull
 from protocol.messages.control import Done, Ready
 from protocol.messages.stream import MarketRole
-from protocol.messages.trading import Order, Signal, Through
+from protocol.messages.trading import Cancel, Order, Signal, Through
 from tests.workers.feed.candles import rows, write
 from tests.workers.shared.puppets import Fragile, Killed, Recorder, recorder, seen
 from tests.workers.shared.world import World, world
@@ -39,7 +39,7 @@ def worker_of(made: World, name: str) -> Worker:
     return process.worker
 
 
-def decisions(made: World) -> list[Signal | Order]:
+def decisions(made: World) -> list[Signal | Order | Cancel]:
     journal = worker_of(made, "strategy").journal
     messages = [STRATEGY.decode(record.body) for record in journal.read(0, 100_000)]
     return [message for message in messages if not isinstance(message, Through)]
@@ -65,7 +65,7 @@ def dying(commits: int, *, before: bool) -> Callable[[Worker], Worker]:
     return lambda worker: fragile(worker, **{"before" if before else "after": fatal})
 
 
-def quiet_run(folder: Path) -> list[Signal | Order]:
+def quiet_run(folder: Path) -> list[Signal | Order | Cancel]:
     folder.mkdir(exist_ok=True)
     with world(folder) as made:
         add_feed(made, WAVES)
@@ -77,7 +77,7 @@ def quiet_run(folder: Path) -> list[Signal | Order]:
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Signal | Order]:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> list[Signal | Order | Cancel]:
     """Give the decisions of an undisturbed run."""
     found = quiet_run(tmp_path_factory.mktemp("quiet"))
     assert len(found) > 100

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
+from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
 from protocol.errors import FrameError
+from protocol.latest import Board
 from protocol.messages.stream import Record, Role
+from protocol.messages.tick import Tick
 from protocol.places import endpoint
 from protocol.publisher import Publisher, Source
 from protocol.transport.port import Outlet, Router, Transport
@@ -19,7 +21,10 @@ LIVE_RECORDS: Final = 500
 
 
 class Producer:
-    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears what a reader has already."""
+    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears what a reader has already.
+
+    ``life`` names this process among those that have spoken, and will speak, for the same source.
+    """
 
     def __init__(
         self,
@@ -31,10 +36,12 @@ class Producer:
         wake: Callable[[], None],
         bad_frame: Callable[[FrameError], None],
         on_asked: Callable[[int], None] | None = None,
+        life: str = "",
     ) -> None:
         self._child = child
         self._source = source
-        self._publisher = Publisher(source, role)
+        self._board = Board(life)
+        self._publisher = Publisher(source, role, self._board)
         self._wall_ms, self._wake, self._bad_frame = wall_ms, wake, bad_frame
         self._on_asked = on_asked
         self._told = source.last_seq
@@ -61,6 +68,14 @@ class Producer:
                 at_ms=self._wall_ms(),
             )
             self._live.send(frame)
+
+    def tell_ticks(self, ticks: Sequence[Tick]) -> None:
+        """Tell live prices at once, and remember the newest for who comes late."""
+        for tick in ticks:
+            latest = self._board.post(_topic(tick), tick.at_ms, TICKS.encode(tick))
+            if self._live is not None:
+                frame = BROADCAST.encode(latest, stream=self._child, seq=latest.nth, at_ms=tick.at_ms)
+                self._live.send(frame)
 
     def tell_tip(self, now: float) -> None:
         """Say how far the stream goes, when it is time again."""
@@ -90,3 +105,7 @@ class Producer:
                 identity,
                 STREAM_REPLY.encode(past, stream=self._child, seq=past.last_seq, at_ms=self._wall_ms()),
             )
+
+
+def _topic(tick: Tick) -> str:
+    return f"{tick.__struct_config__.tag}/{tick.symbol}"

@@ -83,6 +83,7 @@ class Root:
         self.replies: Answers[commands.Reply] = Answers(self.tell)
         self.results: Answers[commands.CallResult] = Answers(self.tell)
         self._born_at = time.monotonic()
+        self._version = version("supervisor-tree")  # it is read from a file
         self._restarts = 0
         self._beats: dict[str, Beat] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -386,7 +387,7 @@ class Root:
             "config": self._tree.name,
             "demo": self._tree.demo,
             "state_dir": str(self._tree.state_dir),
-            "version": version("supervisor-tree"),
+            "version": self._version,
         }
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from supervisor.host import marks
 from supervisor.host.errors import LauncherLost, StartFailed
+from supervisor.host.guarded import Broken, guarded
 from supervisor.host.launcher import LARGEST_MESSAGE
 from supervisor.host.standby import Standby
 
@@ -61,8 +62,8 @@ class _Pending:
 class LauncherClient:
     """Runs commands through a launcher process. All methods belong to the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
-        self._loop, self._executor = loop, executor
+    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor, broken: Broken) -> None:
+        self._loop, self._executor, self._broken = loop, executor, broken
         self._tags = itertools.count(1)
         self._newborns: dict[int, _Pending] = {}
         self._reserve: asyncio.Future[Standby] | None = None
@@ -274,7 +275,8 @@ class LauncherClient:
     def _lost(self) -> None:
         self._hang_up()
         young = self._loop.time() - self._opened_at < _RENEWAL_DELAY
-        self._renewal = self._loop.create_task(self._renew(_RENEWAL_DELAY if young else 0.0))
+        renewal = self._renew(_RENEWAL_DELAY if young else 0.0)
+        self._renewal = guarded(self._loop, renewal, name="renewal of the launcher", broken=self._broken)
 
     def _hang_up(self) -> None:
         if self._channel is not None:

@@ -147,6 +147,10 @@ def before_the_fork(root: TreeProcess, arm: Callable[[], object]) -> None:
     """Have the helpers do nothing: an order to start is under way, and there is no process yet."""
     for name in ("forkserver", "launcher"):
         trees.suspend(root.helper(name))
+    reserve = wait_until(lambda: trees.reserve(root), what="the newborn in reserve")
+    for pid in reserve:
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: not trees.alive(pid), what="the end of the newborn in reserve")
     arm()
     root.wait_for("w", state="starting", pid=None)
 

@@ -3,37 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from supervisor.engine.spec import WorkerSpec
 from supervisor.engine.view import ChildView
 
 _GIVEN_UP: Final = frozenset({"parked", "held"})
+SETTLE_S: Final = 1.0
+"""As long as supervisord's ``startsecs``: a program that cannot work has as a rule told so by then."""
 _MOST: Final = 20
 """How many of them are named."""
 
 
-class FirstStart:
-    """``ready`` is told that all are ready, ``failed`` why they cannot be; None: nobody waits."""
+class Clock(Protocol):
+    """The part of an asyncio loop that is used here."""
 
-    def __init__(self, ready: Callable[[], None] | None, failed: Callable[[str], None] | None) -> None:
+    def time(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Handle:
+        """Call it once, then."""
+        ...
+
+
+class Handle(Protocol):
+    """What ``call_later`` returns."""
+
+    def cancel(self) -> None:
+        """Do not call it."""
+        ...
+
+
+class Children(Protocol):
+    """The part of the engine that is used here."""
+
+    def view(self, now: float) -> Sequence[ChildView]:
+        """All children."""
+        ...
+
+    def spec_of(self, child: str) -> WorkerSpec | None:
+        """The specification of a worker; None: it is none."""
+        ...
+
+
+class FirstStart:
+    """``ready`` is told when all are ready, and whether nothing has been told before; ``failed`` why not."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        children: Children,
+        *,
+        ready: Callable[[bool], None],
+        failed: Callable[[str], None] | None,
+    ) -> None:
+        self._clock, self._children = clock, children
         self._ready, self._failed = ready, failed
+        self._settling: Handle | None = None
         self._suspected = False
         self._answered = False
-        self.over = False
+        self._over = False
 
     def suspect(self) -> None:
         """Some child was given up on."""
         self._suspected = True
 
-    def all_ready(self) -> None:
-        """All are ready: it is over."""
-        self.over = True
-        if self._ready is not None and not self._answered:
-            self._ready()
+    def look(self, newest: str = "") -> None:
+        """The start has gone through all children, and ``newest`` is becoming ready."""
+        self.close()
+        if self._over:
+            return
+        now = self._clock.time()
+        views = self._children.view(now)
+        left = settled_in(views, newest=newest, immediate=self._is_immediate, now=now)
+        if left is None:  # the next one that becomes ready brings us here again
+            return
+        if left > 0:
+            self._settling = self._clock.call_later(left, self.look)
+            return
+        self._over = True
+        self._ready(not self._answered)
 
-    def look(self, status: Callable[[], Mapping[str, Any]]) -> None:
+    def check(self, status: Callable[[], Mapping[str, Any]]) -> None:
         """The start has gone through all children: tell of a child that is wanted and down for good."""
-        if not self._suspected or self._failed is None or self._answered or self.over:
+        if not self._suspected or self._failed is None or self._answered or self._over:
             return
         self._suspected = False
         given_up = [
@@ -43,10 +97,34 @@ class FirstStart:
             self._answered = True
             self._failed(reasons(given_up))
 
+    def close(self) -> None:
+        """Look no more by itself."""
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
 
-def are_ready(views: Sequence[ChildView], newest: str) -> bool:
-    """Whether all that are wanted are ready; ``newest`` is just becoming so."""
-    return all(view.state == "ready" or view.id == newest for view in views if view.wanted)
+    def _is_immediate(self, child: str) -> bool:
+        spec = self._children.spec_of(child)
+        return spec is not None and spec.ready == "immediate"
+
+
+def settled_in(
+    views: Sequence[ChildView], *, newest: str, immediate: Callable[[str], bool], now: float
+) -> float | None:
+    """Seconds until all that are wanted count as ready, if nothing happens meanwhile; None: not by itself.
+
+    ``newest`` is just becoming ready. ``immediate``: whether a child counts as ready as soon as it exists;
+    that is believed only when it is still alive ``SETTLE_S`` after its birth.
+    """
+    left = 0.0
+    for view in views:
+        if not view.wanted:
+            continue
+        if view.state != "ready" and view.id != newest:
+            return None
+        if view.since is not None and immediate(view.id):
+            left = max(left, view.since + SETTLE_S - now)
+    return left
 
 
 def reasons(children: Sequence[Mapping[str, Any]]) -> str:

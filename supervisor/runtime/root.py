@@ -32,9 +32,11 @@ from supervisor.link.children import ChildDesk
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
 from supervisor.link.operators import OperatorDesk
+from supervisor.runtime.alarmbell import AlarmBell
+from supervisor.runtime.alerts import Alerts
 from supervisor.runtime.answers import Answers, RootEnded
 from supervisor.runtime.eventlog import EventLog
-from supervisor.runtime.firststart import FirstStart, are_ready
+from supervisor.runtime.firststart import FirstStart
 from supervisor.runtime.health import HEALTH, health_facts, health_level, status_line
 from supervisor.runtime.inbox import Inbox
 from supervisor.runtime.lastword import LastWord
@@ -72,9 +74,12 @@ class Root:
         self._loop = asyncio.get_running_loop()
         self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
-        self._first_start = FirstStart(announce, announce_failure)
+        self._announce = announce
         self._max_restarts = max_restarts
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
+        self._first_start = FirstStart(
+            self._loop, self._engine, ready=self._all_ready, failed=announce_failure
+        )
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._started = asyncio.Event()
         self.replies: Answers[commands.Reply] = Answers(self.tell)
@@ -103,6 +108,9 @@ class Root:
         )
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
+        alerts = Alerts(tree.notifier, tree.alert_after, self._host.now())
+        self._bell = AlarmBell(tree.alert_command, alerts, run=self._host.run, broken=self._broken)
+        self._news.listeners.append(self._bell.hear)
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = ForeignPrograms(
             runtime_dir,
@@ -144,6 +152,7 @@ class Root:
             _every(CHECK_EVERY_S, self._check_liveness),
             _every(TIP_EVERY_S, self._events.announce),
             _every(TIP_EVERY_S, self._keep_places),
+            _every(TIP_EVERY_S, self._bell.look),
             self._resources.sample(),
             self._resources.watch_oom(),
             self._tell_health(),
@@ -169,6 +178,8 @@ class Root:
         """End everything, also what is still running. Nothing of the root is left afterwards."""
         for task in self._tasks:
             task.cancel()
+        self._first_start.close()
+        self._bell.close()
         self._reloading.close()
         self._performer.close()
         self.replies.close()
@@ -204,7 +215,7 @@ class Root:
         if self._inbox.take(event) and self._engine.started:
             self._started.set()
             if not self.stopping:
-                self._first_start.look(self.status)
+                self._first_start.check(self.status)
 
     def _broken(self, defect: BaseException) -> None:
         """End, and everything with it: a root that no longer knows its tree must not go on."""
@@ -302,10 +313,14 @@ class Root:
         if spec is not None and spec.heartbeat is not None:
             self._liveness.watch(child, incarnation, spec.heartbeat, self._host.now())
         self._foreign.serves(child, incarnation)
-        if not self._first_start.over and self._engine.started and are_ready(self.views(), child):
-            command = Path(sys.executable).with_name("supervisor")
-            self._news.say("INFO", f"all children are ready; from another shell: {command} status")
-            self._first_start.all_ready()
+        if self._engine.started:
+            self._first_start.look(child)
+
+    def _all_ready(self, first_news: bool) -> None:
+        command = Path(sys.executable).with_name("supervisor")
+        self._news.say("INFO", f"all children are ready; from another shell: {command} status")
+        if self._announce is not None and first_news:
+            self._announce()
 
     def _forget_run(self, child: str) -> None:
         self._liveness.forget(child)

@@ -63,7 +63,8 @@ class Subscriber:
         self._due = -math.inf
         self._patience = RETRY_S
         self._open = True
-        self._watch = Watch() if latest else None
+        self._latest = latest
+        self._watch = Watch()
 
     @property
     def role(self) -> Role | None:
@@ -99,7 +100,7 @@ class Subscriber:
         ``room`` is how many further records the consumer can handle; nothing is asked while what is ready
         fills it. Whatever is returned counts as sent; when it could not be, it is asked again later.
         """
-        latest = self._watch is not None and self._watch.wanted
+        latest = self._latest and self._watch.wanted
         # Live prices are wanted also by who has no room for records: one more can always wait here.
         wanted = max(min(self._batch, room - len(self._ready)), int(latest))
         self._open = wanted > 0
@@ -117,6 +118,7 @@ class Subscriber:
         Raises JournalReplaced or HistoryLost, and then changes nothing.
         """
         self._check(past)
+        self._greet(past.life, now)
         self._journal, self._role = past.journal, past.role
         before = self._received
         self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
@@ -124,13 +126,11 @@ class Subscriber:
         self._absorb(past.records)
         if past.after == self._outstanding:
             self._settle(now, progress=self._received > before)
-        if self._watch is None or not past.with_latest:
-            return ()
-        return self._watch.answered(past.life, past.latest)
+        return self._watch.answered(past.life, past.latest) if self._latest and past.with_latest else ()
 
     def on_latest(self, latest: Latest) -> bool:
         """Whether a live price is news; always False for who wants none."""
-        return self._watch is not None and self._watch.news(latest)
+        return self._latest and self._watch.news(latest)
 
     def on_broadcast(self, message: Live | Tip, now: float) -> None:
         """Take a live message; harmless whatever it says, since only :meth:`on_past` decides what is true."""
@@ -170,7 +170,14 @@ class Subscriber:
             raise HistoryLost(self.source, cursor=self._received, first_seq=past.first_seq)
 
     def _greet(self, life: str, now: float) -> None:
-        if self._watch is not None and self._watch.meet(life) and self._watch.wanted:
+        before = self._watch.life
+        if not self._watch.meet(life):
+            return
+        if life != before is not None:
+            # Whoever was asked is gone, and the question may be gone with it.
+            self._outstanding, self._patience = None, RETRY_S
+            self._due = now
+        elif self._latest and self._watch.wanted:
             self._ask_soon(now, at_once=True)
 
     def _hear(self, message: Live | Tip, now: float) -> None:

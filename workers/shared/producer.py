@@ -16,6 +16,8 @@ from protocol.transport.port import Outlet, Router, Transport
 
 TIP_S: Final = 1.0
 """How often readers are told how far the stream goes, so that a lost last message is noticed."""
+FIRST_TIP_S: Final = 0.05
+"""The pause after the first tip, then doubled: readers find back to a new process within moments."""
 LIVE_RECORDS: Final = 500
 """The most records told in one live message; readers fetch what is beyond."""
 
@@ -45,7 +47,7 @@ class Producer:
         self._wall_ms, self._wake, self._bad_frame = wall_ms, wake, bad_frame
         self._on_asked = on_asked
         self._told = source.last_seq
-        self._tip_at = 0.0
+        self._tip_at, self._tip_gap = 0.0, FIRST_TIP_S
         self._live: Outlet | None = None
         self._past: Router | None = None
 
@@ -81,7 +83,8 @@ class Producer:
         """Say how far the stream goes, when it is time again."""
         if now < self._tip_at or self._live is None:
             return
-        self._tip_at = now + TIP_S
+        self._tip_at = now + self._tip_gap
+        self._tip_gap = min(self._tip_gap * 2, TIP_S)
         tip = self._publisher.tip()
         self._live.send(BROADCAST.encode(tip, stream=self._child, seq=tip.last_seq, at_ms=self._wall_ms()))
 

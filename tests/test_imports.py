@@ -78,8 +78,12 @@ PURE = (
     "protocol.transport.port", "workers.*.config", "workers.*.core",
     "workers.feed.pacing", "workers.feed.release", "workers.feed.rows",
     "workers.strategy.ma_cross", "workers.strategy.evaluation", "workers.strategy.orders",
-    "workers.broker.desk", "workers.broker.floor", "workers.broker.intake", "workers.broker.ledger",
-    "workers.broker.matching", "workers.broker.money", "workers.broker.orders", "workers.broker.sizing",
+    "workers.broker.bracket", "workers.broker.breakers", "workers.broker.clerk", "workers.broker.desk",
+    "workers.broker.equity", "workers.broker.fitness", "workers.broker.floor", "workers.broker.instructions",
+    "workers.broker.intake", "workers.broker.latency", "workers.broker.ledger", "workers.broker.liquidation",
+    "workers.broker.margin", "workers.broker.matching", "workers.broker.matching_candle",
+    "workers.broker.money", "workers.broker.orders", "workers.broker.risk", "workers.broker.round_trips",
+    "workers.broker.sizing", "workers.broker.trading_state", "workers.broker.trailing",
     "workers.notifier.schedule", "workers.notifier.wording",
 )  # fmt: skip
 """Events and time in, decisions out: these files import nothing that has a clock or a side effect."""

@@ -77,13 +77,12 @@ class Desk:
         for wish in wishes:
             symbol = wish.symbol
             if symbol is not None and (symbol not in self.watches or not self.watches[symbol].newest):
-                return (
-                    f"{symbol!r} is not followed, or has no candle yet; followed: {', '.join(self.watches)}"
-                )
+                followed = ", ".join(self.watches)
+                return f"{symbol!r} is not followed, or has no candle yet; followed: {followed}"
             if self.account is None and (isinstance(wish, Withdraw) or _outlives(wish)):
                 return (
-                    "limit, stop, target, trail and Withdraw need the broker in inputs, for orders may end and "
-                    "positions close without the strategy"
+                    "limit, stop, target, trail and Withdraw need the broker in inputs, for orders may end"
+                    " and positions close without the strategy"
                 )
         return None
 

@@ -69,8 +69,8 @@ class UnreadableState(PersonMustLook):
 
     def __str__(self) -> str:
         return (
-            f"data/{self.child}.db in the state directory: {self.problem}; undo the change, or begin afresh with "
-            "another state directory"
+            f"data/{self.child}.db in the state directory: {self.problem}; undo the change, set"
+            f" {self.child}.discard_snapshot = true, or begin afresh with another state directory"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import click
 import msgspec
 
 from workers.paper._failure import FAILED, USAGE, Failure
+from workers.paper._sets import pair
 from workers.shared.exits import PersonMustLook
 from workers.strategy import champion_file
 from workers.strategy.champion import Champion, check, text_of
@@ -61,7 +61,7 @@ def create(
     if path.suffix not in {".json", ".toml"}:
         raise Failure(f"{file}: name a .json or a .toml file", USAGE)
     name = _relative(strategy, path)
-    found = _loaded(name, dict(map(_parameter, sets)), path)
+    found = _loaded(name, dict(map(pair, sets)), path)
     champion = Champion(
         strategy=name,
         parameters=msgspec.to_builtins(found.parameters),
@@ -134,16 +134,6 @@ def _relative(name: str, path: Path) -> str:
     if not (colon and where.endswith(".py")):
         return name
     return f"{os.path.relpath(Path(where).absolute(), path.absolute().parent)}:{kind}"
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    key, equals, raw = text.partition("=")
-    if not equals or not key:
-        raise click.BadParameter(f"{text!r}: write key=value", param_hint="--set")
-    try:
-        return key, tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key, raw
 
 
 def _write(path: Path, champion: Champion, *, force: bool) -> None:

@@ -58,8 +58,8 @@ class UnfitChampion(PersonMustLook):
 
     def __str__(self) -> str:
         return (
-            f"champion {self.file}: {self.problem}; nothing is traded; put the right file back, or choose anew"
-            " with paper champion create, then restart the strategy"
+            f"champion {self.file}: {self.problem}; nothing is traded; put the right file back, or choose"
+            " anew with paper champion create, then restart the strategy"
         )
 
 
@@ -76,9 +76,8 @@ def check(champion: Champion, source: str, file: str) -> None:
     """Raise UnfitChampion unless it is whole, of this ``source``, and no stopgap."""
     if champion.fingerprint != champion.true_fingerprint:
         found, true = champion.fingerprint[:16], champion.true_fingerprint[:16]
-        raise UnfitChampion(
-            file, f"it was edited: its fingerprint is {found or 'missing'}, its content's {true}"
-        )
+        told = f"its fingerprint is {found}" if found else "it has no fingerprint"
+        raise UnfitChampion(file, f"it was edited: {told}, its content's is {true}")
     if champion.fallback or champion.provenance.strip().lower() in FALLBACKS:
         raise UnfitChampion(file, f"it is a fallback (provenance {champion.provenance!r})")
     if champion.source != source:
@@ -108,8 +107,9 @@ def _lines(values: Mapping[str, Any]) -> list[str]:
     for key, value in values.items():
         if value is None or isinstance(value, dict):
             raise ValueError(f"{key} = {value!r} cannot stand in a TOML file; write a .json file")
-    # What JSON writes of strings, numbers and lists of them, TOML reads.
-    return [f"{key} = {msgspec.json.encode(value).decode()}" for key, value in values.items()]
+    # What JSON writes of strings, numbers and lists of them, TOML reads; but for DEL, which it wants escaped.
+    texts = {key: msgspec.json.encode(value).decode() for key, value in values.items()}
+    return [f"{key} = " + text.replace("\x7f", "\\u007f") for key, text in texts.items()]
 
 
 def _toml(content: bytes) -> dict[str, Any]:

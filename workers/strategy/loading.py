@@ -68,6 +68,20 @@ def find(name: str, *, folder: Path, key: str = "strategy") -> type[Strategy]:
     return kind
 
 
+def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
+    """Return ``name`` with its class where it is a file that holds one strategy. Raises BadStrategy."""
+    if name in SHIPPED or not name.endswith(".py"):
+        return name
+    module = _module(name, name, key, folder)
+    own = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Strategy)]
+    found = [kind.__name__ for kind in own if kind.__module__ == module.__name__]
+    if len(found) != 1:
+        told = ", ".join(found) or "none"
+        problem = f"name the class, {name}:Class; strategies in this file: {told}"
+        raise BadStrategy(key=key, found=name, problem=problem)
+    return f"{name}:{found[0]}"
+
+
 def source_of(kind: type[Strategy]) -> Path:
     """Return the file that a strategy's class stands in."""
     return Path(inspect.getfile(kind))

@@ -55,7 +55,7 @@ ARROWS: Mapping[str, tuple[str, ...]] = {
     "strategy": ("shared", "protocol", "control"),
     "broker": ("shared", "protocol", "control"),
     "notifier": ("shared", "protocol", "control"),
-    "paper": ("broker", "protocol", "control"),
+    "paper": ("broker", "feed", "strategy", "shared", "protocol", "control"),
     "demo": (),
 }
 
@@ -77,7 +77,12 @@ PURE = (
     "protocol.codec", "protocol.envelope", "protocol.messages.*", "protocol.publisher", "protocol.subscriber",
     "protocol.transport.port", "workers.*.config", "workers.*.core",
     "workers.feed.pacing", "workers.feed.release", "workers.feed.rows",
-    "workers.strategy.ma_cross", "workers.strategy.evaluation", "workers.strategy.orders",
+    "workers.strategy.book", "workers.strategy.champion", "workers.strategy.desk",
+    "workers.strategy.donchian",
+    "workers.strategy.evaluation", "workers.strategy.fingerprint", "workers.strategy.guard",
+    "workers.strategy.indicators", "workers.strategy.inputs", "workers.strategy.ma_cross",
+    "workers.strategy.orders", "workers.strategy.rows", "workers.strategy.rsi_reversal",
+    "workers.strategy.state", "workers.strategy.troubles", "workers.strategy.watch",
     "workers.broker.bracket", "workers.broker.breakers", "workers.broker.clerk", "workers.broker.desk",
     "workers.broker.equity", "workers.broker.fitness", "workers.broker.floor", "workers.broker.instructions",
     "workers.broker.intake", "workers.broker.latency", "workers.broker.ledger", "workers.broker.liquidation",

@@ -8,12 +8,13 @@ from pathlib import Path
 from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
+from workers.shared.housekeeping import Keep
 from workers.shared.process import run
 from workers.shared.worker import Context, Worker
 from workers.strategy.config import StrategyConfig, check
 from workers.strategy.core import Settings, StrategyCore
 from workers.strategy.loading import load
-from workers.strategy.tables import TABLES
+from workers.strategy.tables import SIGNALS_KEPT, TABLES
 
 
 def main(launch: Launch) -> int:
@@ -36,6 +37,7 @@ def build(context: Context) -> Worker:
         role=OrdersRole(strategy=child, listens=core.listens),
         encode=STRATEGY.encode,
         condition=core.condition,
+        keeps=(Keep("signals", "id", SIGNALS_KEPT),),
     )
 
 

@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS signals (
     traded INTEGER NOT NULL
 )
 """
+SIGNALS_KEPT: Final = 200_000
+"""Older ones are forgotten: some months of a signal each minute, a day of the looping demo."""
+
 TABLES: Final = (SIGNALS,)
 
 INSERT: Final = (

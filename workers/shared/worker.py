@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -13,8 +13,10 @@ from protocol.journal import Journal
 from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
+from protocol.retention import Policy
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.core import Core, Ticking
+from workers.shared.housekeeping import Keep
 from workers.shared.log import set_level
 
 ConfigT = TypeVar("ConfigT", bound=WorkerConfig)
@@ -66,7 +68,7 @@ class Worker:
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
-    ``services`` run beside the loop.
+    ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
     """
 
     core: Core
@@ -81,6 +83,8 @@ class Worker:
     condition: Callable[[], Condition] = Condition
     done: Callable[[], Done | None] = never_done
     services: tuple[Service, ...] = ()
+    keeps: tuple[Keep, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True)

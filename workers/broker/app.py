@@ -43,6 +43,7 @@ def build(context: Context) -> Worker:
         role=AccountRole(),
         encode=ACCOUNT.encode,
         timed=core,
+        ticking=core,
         condition=core.condition,
         done=lambda: done(core),
         services=(teller.serve,),

@@ -37,7 +37,7 @@ class Risk:
         curb = self._state.trading.of(order.strategy)
         if order.reduce_only or curb is None:
             return None
-        code = _CODES.get(curb.trigger, "halted" if curb.state == "halted" else "reducing")
+        code = "halted" if curb.state == "halted" else _CODES.get(curb.trigger, "reducing")
         return Denial(code, f"no new entries: {curb.trigger}" + (f", {curb.detail}" if curb.detail else ""))
 
     def mark(self) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -42,7 +42,7 @@ from workers.broker.liquidation import Liquidator
 from workers.broker.matching import Terms
 from workers.broker.notes import Notes
 from workers.broker.pit import STALE_MS, Pit
-from workers.broker.risk import Risk
+from workers.broker.risk import STORAGE, Risk
 from workers.broker.state import BrokerState
 from workers.broker.state import Instructed as Cursor
 from workers.shared.core import Step
@@ -54,6 +54,7 @@ MARKET_ROOM: Final = 2_000
 STRATEGY_ROOM: Final = 4_000
 CHECK_S: Final = 300.0
 """How often the books are looked at even where nothing is traded."""
+SHUTDOWN: Final = "shutdown"
 NEEDED_ROOM: Final = 500
 """Room for the strategy that all wait for, however much it sent: the orders of one row must fit."""
 
@@ -66,6 +67,7 @@ class Rules:
     limits: Limits = OFF
     schedule: FundingSchedule = field(default_factory=FundingSchedule)
     dry_run: bool = False
+    on_shutdown: Literal["keep", "cancel", "close"] = "keep"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class _Market:
     source: str
     role: MarketRole
     risk: Risk
+    liquidator: Liquidator
     floor: Floor
     pit: Pit
     desk: Desk
@@ -185,6 +188,32 @@ class BrokerCore:
         received_ms = tick.at_ms if isinstance(tick, MarketState) else tick.received_ms
         now_ms = max(self._now_ms or received_ms, received_ms)
         self._guard.run(lambda: market.pit.tick(tick, now_ms))
+
+    def storage(self, *, available: bool) -> None:
+        """Learn whether the disk takes what is written: while it does not, no entries; exits go on."""
+        if self._market is None:
+            return
+        if available:
+            self._market.risk.lift(STORAGE, "the disk takes writes again")
+        else:
+            self._market.risk.curb(STORAGE, detail="the disk takes no writes")
+
+    def close(self) -> Step | None:
+        """Deal with what is open at an orderly end, as configured, in a last step; None when nothing moves.
+
+        To close a position now takes a quote that is still fresh. Without one the order waits on disk for the
+        first price of the next life.
+        """
+        market, wish = self._market, self._rules.on_shutdown
+        if market is None:
+            return None
+        if wish == "cancel":
+            market.liquidator.cancel_all(market.role.symbol, SHUTDOWN, entries_only=True)
+        elif wish == "close":
+            closing = market.liquidator.closing(market.role.symbol, SHUTDOWN)
+            if closing is not None and self._now_ms is not None:
+                market.pit.take_now(closing, self._now_ms)
+        return None if self._notes.empty else self._taken()
 
     def condition(self) -> Condition:
         """Say what is wrong: the curbs on trading, and the errors of the guard."""
@@ -328,7 +357,7 @@ class BrokerCore:
         desk = Desk(state, terms, role, notes, clerk=clerk, risk=risk, dry_run=rules.dry_run)
         told = Instructions(state, role.symbol, notes, desk=desk, risk=risk, liquidator=liquidator)
         pit = Pit(state, terms, instrument, clerk=clerk, risk=risk, liquidator=liquidator, desk=desk)
-        return _Market(source, role, risk, floor, pit, desk, told)
+        return _Market(source, role, risk, liquidator, floor, pit, desk, told)
 
     def _knows(self, source: str) -> bool:
         return source in self._strategies or (self._market is not None and self._market.source == source)

@@ -95,6 +95,12 @@ class Pit:
             elif self._gave_up(here):
                 self._clerk.move(here, Happened.EXPIRED, "no_fresh_quote")
 
+    def take_now(self, order: WorkingOrder, now_ms: int) -> None:
+        """Fill an order from the last quote while that is fresh; else it goes on waiting."""
+        if self._quote is not None and now_ms - self._quote.received_ms <= STALE_MS:
+            self._now_ms = now_ms
+            self._take(order)
+
     def next_ms(self) -> int | None:
         """Return when :meth:`advance` is wanted although nothing comes (UTC); None: never."""
         times = [when for order in self._state.working.values() for when in self._times(order)]

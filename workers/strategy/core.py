@@ -338,7 +338,7 @@ class StrategyCore:
         kept.snapshot = self._strategy.snapshot()
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
-        kept.done_row, kept.done_ms, kept.told_row = rows.done_row, rows.done_ms, rows.told_row
+        kept.done_row = rows.done_row
         kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
         return encode(kept)

@@ -109,7 +109,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         _STATE,
     ),
     "trading_halted": Kind(
-        "critical", "Trading is halted: {trigger}{whose}{detail}, {until}", ("trigger", "whose", "detail", "until")
+        "critical", "Trading is halted: {trigger}{whose}{detail}, {until}", _STATE
     ),
     # by the clock
     "heartbeat": Kind(

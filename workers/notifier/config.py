@@ -11,24 +11,12 @@ from msgspec import Struct, field
 
 from workers.notifier.kinds import Delivery, check_kinds, check_template
 from workers.shared.config import WorkerConfig
+from workers.shared.duration import seconds
 from workers.shared.exits import PersonMustLook
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)", re.ASCII)
-_LONGEST_S: Final = 366 * 86400.0
 _LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 _NAMED: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
-
-
-def seconds(name: str, value: str | float) -> float:
-    """Read a duration such as "500ms", "5s", "2h", or a number of seconds. Raises ValueError naming it."""
-    found: float | None = None if isinstance(value, str) else float(value)
-    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
-        found = float(match[1]) * _UNITS[match[2]]
-    if found is None or not 0 <= found <= _LONGEST_S:
-        raise ValueError(f'{name} must be a duration such as "30s", "2h" or "0s" (never), found {value!r}')
-    return found
 
 
 def _reachable(url: str) -> bool:

@@ -1,10 +1,13 @@
 """The imperative shell around a core: receive, step, commit, publish, log. One :meth:`Shell.turn` at a time.
 
-                  .------------- turn -------------.
-    streams ----> hand over -> step -> commit -----+--> announce, log
-    (handlers)                  |        |         |
-                                |        '-- disk full: keep the step, try again in a second
+                  .------------------ turn -------------------.
+    streams ----> hand over -> step -> tell ticks -> commit --+--> announce, log
+    (handlers)                  |                      |
+                                |                      '-- disk full: keep the step, try again in a second
                                 '-- None: wait for a frame or a deadline
+
+A live price is handed over, and decided upon, before any record that waits. It never moves a cursor, and a
+step of nothing but ticks and logs touches no disk.
 
 Time comes from the ``clock`` given, sockets from the ``transport`` given: a test drives many shells over the
 network in memory in simulated time. Errors that end the process are raised by ``turn`` or by a handler.
@@ -112,6 +115,7 @@ class Shell:
             clock=self._around.clock,
             wake=self._around.wake,
             bad_frame=self._bad_frame,
+            ticking=self._worker.ticking,
         )
 
     def _made_producer(self) -> Producer | None:
@@ -126,6 +130,7 @@ class Shell:
             wake=self._around.wake,
             bad_frame=self._bad_frame,
             on_asked=worker.on_asked,
+            life=f"{self._launch.incarnation}-{self._around.wall_ms()}",
         )
 
     def _work(self, now: float) -> bool:
@@ -134,20 +139,39 @@ class Shell:
         step = self._held or self._next_step(now)
         if step is None:
             return False
-        try:
-            records = self._commit(step)
-        except StorageError as error:
-            self._hold(step, error, now)
-            return False
-        self._committed(step, records)
+        if step is not self._held:
+            self._tell_ticks(step)
+        records: tuple[Record, ...] = ()
+        if step.writes_anything:
+            try:
+                records = self._commit(step)
+            except StorageError as error:
+                self._hold(step, error, now)
+                return False
+            self._written()
+        self._say(step, records)
         return True
 
     def _next_step(self, now: float) -> Step | None:
-        for consumer in self._consumers.values():
-            consumer.hand_over()
         if self._worker.timed is not None:
             self._worker.timed.advance(now, self._around.wall_ms())
+        step = self._step_after_ticks()
+        if step is not None:
+            return step
+        for consumer in self._consumers.values():
+            consumer.hand_over()
         return self._worker.core.step()
+
+    def _step_after_ticks(self) -> Step | None:
+        for consumer in self._consumers.values():
+            while consumer.hand_over_tick():
+                if (step := self._worker.core.step()) is not None:
+                    return step
+        return None
+
+    def _tell_ticks(self, step: Step) -> None:
+        if self._producer is not None and step.ticks:
+            self._producer.tell_ticks(step.ticks)
 
     def _commit(self, step: Step) -> tuple[Record, ...]:
         encode = self._worker.encode
@@ -159,11 +183,13 @@ class Shell:
             statements=[(write.sql, write.parameters) for write in step.writes],
         )
 
-    def _committed(self, step: Step, records: tuple[Record, ...]) -> None:
+    def _written(self) -> None:
         self._held = None
         if self._vitals.storage_fault is not None:
             logger.bind(after=self._vitals.storage_fault).info("recovered")
             self._vitals.storage_fault = None
+
+    def _say(self, step: Step, records: tuple[Record, ...]) -> None:
         if self._producer is not None:
             self._producer.announce(records)
         for line in step.logs:
@@ -187,9 +213,15 @@ class Shell:
         return self._vitals.beat(
             self._around.clock(),
             self._worker.condition(),
-            self._worker.core.counters(),
+            self._counters(),
             max(times, default=None),
         )
+
+    def _counters(self) -> dict[str, int | str | None]:
+        counters = self._worker.core.counters()
+        if self._worker.ticking is not None:
+            counters["ticks_dropped"] = sum(c.ticks_dropped for c in self._consumers.values())
+        return counters
 
     def _tell_health(self, now: float) -> None:
         if now >= self._health_line_at:

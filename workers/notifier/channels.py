@@ -21,6 +21,11 @@ def names(credentials: Credentials) -> tuple[str, ...]:
     return (*telegram, *dict.fromkeys(name_of(url) for url in credentials.urls))
 
 
+def chats(chat_id: str, allowed: tuple[int, ...]) -> dict[str, str]:
+    """Return the chats that may give commands, each with the line of the outbox for what it is answered."""
+    return {chat_id: TELEGRAM, **{str(one): f"chat {one}" for one in allowed if str(one) != chat_id}}
+
+
 @dataclass(frozen=True)
 class Senders:
     """All channels of a notifier. ``problems`` are those of the credentials."""
@@ -40,14 +45,19 @@ class Senders:
 
 
 def senders(
-    credentials: Credentials, bot: Bot | None, outbox: Outbox, goes_out: Callable[[], Awaitable[bool]]
+    credentials: Credentials,
+    bot: Bot | None,
+    outbox: Outbox,
+    *,
+    allowed: tuple[int, ...] = (),
+    goes_out: Callable[[], Awaitable[bool]],
 ) -> Senders:
     """Make a sender for each channel that can work; nothing is connected yet."""
     made = []
     if bot is not None and credentials.chat_id is not None:
-        chat = Telegram(bot, credentials.chat_id)
-        pace = pace_of_chat(credentials.chat_id)
-        made.append(Delivery(TELEGRAM, outbox, chat, pace, goes_out=goes_out))
+        for chat_id, name in chats(credentials.chat_id, allowed).items():
+            chat = Telegram(bot, chat_id)
+            made.append(Delivery(name, outbox, chat, pace_of_chat(chat_id), goes_out=goes_out))
     for name, url in {name_of(url): url for url in credentials.urls}.items():
         made.append(Delivery(name, outbox, Service(url), Pace(), goes_out=goes_out))
     return Senders(tuple(made), credentials.problems)

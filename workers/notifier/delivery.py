@@ -11,7 +11,6 @@ from typing import Final, Protocol
 
 from loguru import logger
 
-from protocol.errors import StorageError
 from workers.notifier.outbox import Letter, Outbox
 from workers.notifier.outcome import Outcome, Refused
 from workers.notifier.pace import Pace
@@ -94,7 +93,7 @@ class Delivery:
     async def _send_waiting(self) -> None:
         while self._outbox.next(self.name) is not None:
             if not await self._goes_out():
-                await self._until_written(lambda: self._outbox.shelve(self.name, _now_ms()))
+                await self._outbox.until_written(lambda: self._outbox.shelve(self.name, _now_ms()))
                 return
             await asyncio.sleep(self._pace.wait_s(self._sent, self._now()))
             # Only now: what is critical may have come meanwhile.
@@ -106,7 +105,9 @@ class Delivery:
 
     async def _try(self, letter: Letter) -> None:
         if not letter.tried:
-            await self._until_written(lambda: self._outbox.mark_tried(self.name, letter.number, tried=True))
+            await self._outbox.until_written(
+                lambda: self._outbox.mark_tried(self.name, letter.number, tried=True)
+            )
         self._sent.append(self._now())
         outcome = await self._channel.send(page(letter, _now_ms()), silent=letter.silent)
         if not isinstance(outcome, Refused):
@@ -114,7 +115,9 @@ class Delivery:
             return
         self._failed(outcome)
         if outcome.certain and not letter.tried:
-            await self._until_written(lambda: self._outbox.mark_tried(self.name, letter.number, tried=False))
+            await self._outbox.until_written(
+                lambda: self._outbox.mark_tried(self.name, letter.number, tried=False)
+            )
         if outcome.hopeless and self._failures >= HOPELESS_TRIES:
             await self._set_aside(letter, outcome.why)
         await asyncio.sleep(self._pace.pause_s(outcome, self._failures))
@@ -123,7 +126,7 @@ class Delivery:
         if self._trouble is not None:
             logger.bind(channel=self.name, after=self._trouble).info("recovered")
         self._failures, self._trouble = 0, None
-        await self._until_written(lambda: self._outbox.mark_sent(self.name, letter.number, _now_ms()))
+        await self._outbox.until_written(lambda: self._outbox.mark_sent(self.name, letter.number, _now_ms()))
 
     async def _set_aside(self, letter: Letter, why: str) -> None:
         """Let the others pass: a message that is never taken must not hold them up for ever."""
@@ -131,17 +134,6 @@ class Delivery:
             "notification set aside"
         )
         await self._took(letter)
-
-    async def _until_written(self, write: Callable[[], None]) -> None:
-        """Write; while the disk refuses, nothing goes out: it could not be kept from going out twice."""
-        while True:
-            try:
-                write()
-            except StorageError as error:
-                logger.error("{}", error)
-                await asyncio.sleep(self._pace.first_s)
-            else:
-                return
 
     def _failed(self, outcome: Refused) -> None:
         self._failures += 1

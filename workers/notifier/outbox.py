@@ -8,17 +8,23 @@ life that ended in between goes out again, marked, rather than never.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from loguru import logger
 from msgspec import Struct
 
+from protocol.errors import StorageError
 from protocol.journal import Journal
 from workers.notifier.message import Message
 from workers.shared.core import Write
 
 KEPT_SENT: Final = 1000
 """Messages already sent that are kept for reference."""
+
+ANSWER: Final = "answer"
+"""The kind of what answers a command: somebody waits for it."""
 
 TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS messages (
@@ -69,7 +75,7 @@ class Letter(Struct, frozen=True, kw_only=True):
 
 def insert(message: Message, channels: Sequence[str]) -> tuple[Write, ...]:
     """Put a message in, for these channels; for none of them it only stays for reference."""
-    urgent = int(message.priority == "critical")
+    urgent = int(message.priority == "critical" or message.kind == ANSWER)
     values = (message.kind, message.priority, message.at_ms, message.text, int(message.silent))
     return (Write(_INSERT, values), *(Write(_ADDRESS, (channel, urgent)) for channel in channels))
 
@@ -145,6 +151,17 @@ class Outbox:
         """Return a number that is kept, None when there is none."""
         found = self._one("SELECT value FROM notes WHERE name = ?", (name,))
         return None if found is None else int(found)
+
+    async def until_written(self, write: Callable[[], None], pause_s: float = 1.0) -> None:
+        """Call ``write`` until the disk takes it."""
+        while True:
+            try:
+                write()
+            except StorageError as error:
+                logger.error("{}", error)
+                await asyncio.sleep(pause_s)
+            else:
+                return
 
     def _one(self, query: str, parameters: tuple[object, ...]) -> int | None:
         row = self._journal.connection.execute(query, parameters).fetchone()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
-from protocol.messages.stream import Fetch, Live, Past, Record, Role, Tip
+from protocol.latest import Board
+from protocol.messages.stream import Fetch, Former, Latest, Live, Past, Record, Role, Tip
 
 MAX_BATCH: Final = 1000
 """The most records in one answer."""
@@ -15,6 +16,9 @@ MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
 
 RECORD_OVERHEAD: Final = 32
 """What a record's numbers and headers take in a frame, rounded up."""
+
+MAX_LATEST_BYTES: Final = 2 * 1024 * 1024
+"""The most bytes of newest values in one answer: the newest of them; the rest comes with the next tick."""
 
 
 class Source(Protocol):
@@ -41,11 +45,22 @@ class Source(Protocol):
 
 
 class Publisher:
-    """Speaks for one source. ``journal`` is read at each question; nothing is kept here."""
+    """Speaks for one source. ``journal`` is read at each question; nothing is kept here.
 
-    def __init__(self, journal: Source, role: Role) -> None:
+    ``board`` has the live prices of a producer that has any; ``former``: see :class:`Past`.
+    """
+
+    def __init__(
+        self,
+        journal: Source,
+        role: Role,
+        board: Board | None = None,
+        former: tuple[Former, ...] = (),
+    ) -> None:
         self._journal = journal
         self._role = role
+        self._board = board or Board("")
+        self._former = former
 
     def answer(self, fetch: Fetch) -> Past:
         """Answer a question about the past; never with more than ``MAX_BATCH`` records.
@@ -64,6 +79,10 @@ class Publisher:
             first_seq=journal.first_seq,
             last_seq=journal.last_seq,
             records=records,
+            latest=_newest_that_fit(self._board.newest) if fetch.latest else (),
+            with_latest=fetch.latest,
+            life=self._board.life,
+            former=self._former,
         )
 
     def live(self, records: Iterable[Record]) -> Live:
@@ -72,7 +91,7 @@ class Publisher:
 
     def tip(self) -> Tip:
         """Say how far the journal goes; to be sent every second."""
-        return Tip(journal=self._journal.id, last_seq=self._journal.last_seq)
+        return Tip(journal=self._journal.id, last_seq=self._journal.last_seq, life=self._board.life)
 
 
 def _that_fit(records: Iterable[Record]) -> Iterator[Record]:
@@ -82,3 +101,13 @@ def _that_fit(records: Iterable[Record]) -> Iterator[Record]:
         if count and total > MAX_BATCH_BYTES:
             return
         yield record
+
+
+def _newest_that_fit(latest: tuple[Latest, ...]) -> tuple[Latest, ...]:
+    total, kept = 0, []
+    for one in reversed(latest):
+        total += len(memoryview(one.body)) + len(one.topic.encode()) + RECORD_OVERHEAD
+        if total > MAX_LATEST_BYTES:
+            break
+        kept.append(one)
+    return tuple(reversed(kept))

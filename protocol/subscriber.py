@@ -19,7 +19,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from protocol.errors import HistoryLost, JournalReplaced
-from protocol.messages.stream import Fetch, Live, Past, Record, Role, Tip
+from protocol.latest import Watch
+from protocol.messages.stream import Fetch, Latest, Live, Past, Record, Role, Tip
 
 RETRY_S: Final = 1.0
 """Wait for an answer before asking again; doubled at each silence."""
@@ -40,9 +41,14 @@ class Subscriber:
     ``journal`` None: there is no cursor yet, and the first journal met is accepted. ``batch`` is the most
     records asked for at a time. The caller sends what :meth:`poll` returns, passes on what arrives, and
     takes records when it can handle them. Times are monotonic seconds.
+
+    ``latest``: live prices are wanted too, so that the first question, and the first to each new life of the
+    producer, asks for the newest.
     """
 
-    def __init__(self, source: str, *, journal: str | None, after: int, batch: int = 500) -> None:
+    def __init__(
+        self, source: str, *, journal: str | None, after: int, batch: int = 500, latest: bool = False
+    ) -> None:
         self.source = source
         self._journal = journal
         self._role: Role | None = None
@@ -57,6 +63,8 @@ class Subscriber:
         self._due = -math.inf
         self._patience = RETRY_S
         self._open = True
+        self._latest = latest
+        self._watch = Watch()
 
     @property
     def role(self) -> Role | None:
@@ -92,7 +100,9 @@ class Subscriber:
         ``room`` is how many further records the consumer can handle; nothing is asked while what is ready
         fills it. Whatever is returned counts as sent; when it could not be, it is asked again later.
         """
-        wanted = min(self._batch, room - len(self._ready))
+        latest = self._latest and self._watch.wanted
+        # Live prices are wanted also by who has no room for records: one more can always wait here.
+        wanted = max(min(self._batch, room - len(self._ready)), int(latest))
         self._open = wanted > 0
         if wanted <= 0 or now < self._due:
             return None
@@ -100,14 +110,15 @@ class Subscriber:
         self._asked_at = now
         self._due = now + self._patience
         self._patience = min(self._patience * 2, RETRY_MAX_S)
-        return Fetch(after=self._received, limit=wanted)
+        return Fetch(after=self._received, limit=wanted, latest=latest)
 
-    def on_past(self, past: Past, now: float) -> None:
-        """Take an answer, also a late or repeated one.
+    def on_past(self, past: Past, now: float) -> tuple[Latest, ...]:
+        """Take an answer, also a late or repeated one; returns the live prices in it that are news.
 
         Raises JournalReplaced or HistoryLost, and then changes nothing.
         """
         self._check(past)
+        self._greet(past.life, now)
         self._journal, self._role = past.journal, past.role
         before = self._received
         self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
@@ -115,20 +126,20 @@ class Subscriber:
         self._absorb(past.records)
         if past.after == self._outstanding:
             self._settle(now, progress=self._received > before)
+        return self._watch.answered(past.life, past.latest) if self._latest and past.with_latest else ()
+
+    def on_latest(self, latest: Latest) -> bool:
+        """Whether a live price is news; always False for who wants none."""
+        return self._latest and self._watch.news(latest)
 
     def on_broadcast(self, message: Live | Tip, now: float) -> None:
         """Take a live message; harmless whatever it says, since only :meth:`on_past` decides what is true."""
         if self._role is None or message.journal != self._journal:
             self._hear(message, now)
-            return
-        was_behind = self._received < self._known
-        self._known = max(self._known, _newest(message))
-        if isinstance(message, Live):
-            self._absorb(message.records)
-        if self._received < self._known:
-            self._ask_soon(now, at_once=not was_behind)
-        elif self._outstanding is None:
-            self._due = now + IDLE_S
+        else:
+            self._follow(message, now)
+        if isinstance(message, Tip):
+            self._greet(message.life, now)
 
     def take(self, limit: int) -> tuple[Record, ...]:
         """At most ``limit`` records that come next: each once, in order, without holes."""
@@ -137,6 +148,16 @@ class Subscriber:
         if records:
             self._taken = records[-1].seq
         return records
+
+    def _follow(self, message: Live | Tip, now: float) -> None:
+        was_behind = self._received < self._known
+        self._known = max(self._known, _newest(message))
+        if isinstance(message, Live):
+            self._absorb(message.records)
+        if self._received < self._known:
+            self._ask_soon(now, at_once=not was_behind)
+        elif self._outstanding is None:
+            self._due = now + IDLE_S
 
     def _check(self, past: Past) -> None:
         expected = self._journal or past.journal
@@ -147,6 +168,17 @@ class Subscriber:
             )
         if past.first_seq > self._received + 1:
             raise HistoryLost(self.source, cursor=self._received, first_seq=past.first_seq)
+
+    def _greet(self, life: str, now: float) -> None:
+        before = self._watch.life
+        if not self._watch.meet(life):
+            return
+        if life != before is not None:
+            # Whoever was asked is gone, and the question may be gone with it.
+            self._outstanding, self._patience = None, RETRY_S
+            self._due = now
+        elif self._latest and self._watch.wanted:
+            self._ask_soon(now, at_once=True)
 
     def _hear(self, message: Live | Tip, now: float) -> None:
         # Before the first answer, or from another journal: not to be believed, but worth a question.

@@ -47,22 +47,39 @@ Role = MarketRole | OrdersRole | AccountRole | EventsRole
 
 
 class Fetch(Struct, frozen=True, tag="fetch"):
-    """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks."""
+    """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks.
+
+    ``reader`` says who asks; it is done for good with everything up to ``done`` of ``journal``, which may be
+    forgotten once all readers are.
+    """
 
     after: int
     limit: int = 500
     latest: bool = False
+    reader: str = ""
+    done: int = 0
+    journal: str = ""
 
 
 class Latest(Struct, frozen=True, tag="latest"):
     """The newest value of something that is not journalled; body as in :class:`Record`.
 
-    ``topic`` tells apart what replaces each other: kind and symbol of a tick.
+    ``topic`` tells apart what replaces each other: kind and symbol of a tick. ``life`` names the producer's
+    process and ``nth`` counts what that has told, from 1, so that late and doubled frames are known.
     """
 
     topic: str
     at_ms: int
     body: Raw
+    life: str = ""
+    nth: int = 0
+
+
+class Former(Struct, frozen=True, array_like=True):
+    """An id under which a journal went before, and the seq up to which it is what it was."""
+
+    journal: str
+    last_seq: int
 
 
 class Past(Struct, frozen=True, tag="past", kw_only=True):
@@ -70,8 +87,10 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
 
     ``journal`` is the random id of the producer's journal. ``first_seq`` is the oldest seq still kept
     (``last_seq + 1`` when nothing is kept), ``last_seq`` the newest (0: nothing yet). ``after`` echoes
-    the question. ``latest`` are the newest ticks, for who asked for them. The reply may hold fewer records
-    than asked for; it is never a reason to skip any.
+    the question. ``latest`` are the newest ticks, for who asked for them (``with_latest``), as the process
+    ``life`` of the producer knows them. The reply may hold fewer records than asked for; it is never a reason
+    to skip any. ``former`` are ids under which the journal went before a boot that may have cost it its last
+    records, the newest last.
     """
 
     journal: str
@@ -81,6 +100,9 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     last_seq: int
     records: tuple[Record, ...] = ()
     latest: tuple[Latest, ...] = ()
+    with_latest: bool = False
+    life: str = ""
+    former: tuple[Former, ...] = ()
 
 
 class Live(Struct, frozen=True, tag="live"):
@@ -91,10 +113,11 @@ class Live(Struct, frozen=True, tag="live"):
 
 
 class Tip(Struct, frozen=True, tag="tip"):
-    """How far the producer's journal goes now."""
+    """How far the producer's journal goes now. ``life``: see :class:`Latest`."""
 
     journal: str
     last_seq: int
+    life: str = ""
 
 
 Broadcast = Live | Tip | Latest

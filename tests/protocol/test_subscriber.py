@@ -230,3 +230,16 @@ def test_a_broadcast_of_another_journal_raises_only_a_question() -> None:
 
     assert subscriber.take(ROOM) == ()
     assert Fetch(after=3) == subscriber.poll(2.0, ROOM)
+
+
+def test_a_new_life_of_the_producer_is_asked_at_once() -> None:
+    """Whoever was asked is gone, and the question with it: no waiting for an answer that cannot come."""
+    subscriber = contacted(3)
+    subscriber.on_broadcast(Tip("j", 3, "first"), 1.0)
+    assert subscriber.poll(1.0 + IDLE_S, ROOM) is not None
+    assert subscriber.poll(1.1 + IDLE_S, ROOM) is None
+
+    subscriber.on_broadcast(Tip("j", 3, "second"), 1.2 + IDLE_S)
+    assert Fetch(after=3) == subscriber.poll(1.2 + IDLE_S, ROOM)
+    subscriber.on_broadcast(Tip("j", 3, "first"), 1.3 + IDLE_S)  # late words of the dead change nothing
+    assert subscriber.poll(1.3 + IDLE_S, ROOM) is None

@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
+
+import zmq
 
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
 from protocol.errors import StreamError
@@ -31,6 +33,7 @@ class World(Protocol):
     """Where a scenario takes place."""
 
     tickers: list[Callable[[float], None]]
+    runtime_dir: str
 
     def transport(self) -> Transport:
         """The sockets of one process."""
@@ -38,6 +41,10 @@ class World(Protocol):
 
     def endpoint(self, name: str, door: Door) -> str:
         """An address of this world."""
+        ...
+
+    def stuck_listener(self, endpoint: str) -> AbstractContextManager[object]:
+        """Somebody who listens to an outlet and never takes what comes."""
         ...
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -55,12 +62,17 @@ class MemoryWorld:
     def __init__(self, network: Network | None = None) -> None:
         self.network = network or Network(seed=1)
         self.tickers: list[Callable[[float], None]] = []
+        self.runtime_dir = "/memory"
 
     def transport(self) -> Transport:
         return self.network.transport()
 
     def endpoint(self, name: str, door: Door) -> str:
-        return endpoint("/memory", name, door)
+        return endpoint(self.runtime_dir, name, door)
+
+    def stuck_listener(self, endpoint: str) -> AbstractContextManager[object]:
+        # On this network nobody can be slower than the delay: the port's promise is all there is to show.
+        return contextlib.closing(self.transport().subscriber(endpoint, lambda frame: None, max_bytes=0))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         give_up = self.network.now + 600.0
@@ -82,7 +94,7 @@ class ZeromqWorld:
 
     def __init__(self) -> None:
         self.tickers: list[Callable[[float], None]] = []
-        self._directory = Path(tempfile.mkdtemp(prefix="zmq-"))
+        self.runtime_dir = tempfile.mkdtemp(prefix="zmq-")
         self._transports: list[Transport] = []
 
     def transport(self) -> Transport:
@@ -91,7 +103,16 @@ class ZeromqWorld:
         return transport
 
     def endpoint(self, name: str, door: Door) -> str:
-        return endpoint(self._directory, name, door)
+        return endpoint(self.runtime_dir, name, door)
+
+    @contextlib.contextmanager
+    def stuck_listener(self, endpoint: str) -> Iterator[object]:
+        with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+            socket.linger = 0
+            socket.rcvhwm = 1
+            socket.subscribe(b"")
+            socket.connect(endpoint)
+            yield socket
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(DEADLINE_S):
@@ -103,7 +124,7 @@ class ZeromqWorld:
     def close(self) -> None:
         for transport in self._transports:
             transport.close()
-        shutil.rmtree(self._directory)
+        shutil.rmtree(self.runtime_dir)
 
 
 async def _pause() -> None:

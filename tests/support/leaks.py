@@ -77,8 +77,11 @@ Snapshot = frozenset[Thing]
 
 
 def mark_descendants() -> None:
-    """Put the mark of this run into the environment, for all processes started from here on. Idempotent."""
-    os.environ.setdefault(MARK, uuid.uuid4().hex)
+    """Put a mark of this process into the environment, for all processes started from here on.
+
+    Tests that run side by side in several processes must not take each other's children for leaks.
+    """
+    os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def take(watched: Sequence[Path] = ()) -> Snapshot:

@@ -20,8 +20,18 @@ def main(launch: Launch) -> int:
 
 
 def build(context: Context) -> Worker:
-    """Read the recording and go on from the row where the last incarnation stopped."""
+    """Return the feed that the configuration asks for."""
     config = check(context.config(FeedConfig), context.launch.child)
+    if config.source == "exchange":
+        # Late: a feed that replays a recording needs no network.
+        from workers.feed.live.app import build_exchange
+
+        return build_exchange(context, config)
+    return _recorded(context, config)
+
+
+def _recorded(context: Context, config: FeedConfig) -> Worker:
+    """Read the recording and go on from the row where the last incarnation stopped."""
     journal = context.open_journal()
     recording = load(context.path(config.file), config)
     _tell(recording, config)

@@ -1,24 +1,38 @@
-"""One input of a worker: the consumer's half of the reliable stream, wired to a transport and a core."""
+"""One input of a worker: the consumer's half of the reliable stream, wired to a transport and a core.
+
+Records wait in the subscriber until the core has room for them; live prices wait, thinned out, for the
+core's next moment, and never move a cursor.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
+from msgspec.structs import replace
+
+from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
 from protocol.errors import FrameError
 from protocol.journal import Cursor
-from protocol.messages.stream import Latest, Role
+from protocol.messages.stream import Fetch, Latest, Role
 from protocol.places import endpoint
 from protocol.subscriber import Subscriber
 from protocol.transport.port import Dealer, Transport
-from workers.shared.core import Core
+from workers.shared.core import Core, Ticking
+from workers.shared.waiting import WaitingTicks
 
-FIRST_CONTACT_ROOM = 1
+FIRST_CONTACT_ROOM: Final = 1
 """What is asked for before the core knows the input, and so cannot say how much room it has."""
+
+REPORT_S: Final = 30.0
+"""How often a producer at least learns what is done with, so that it may forget it."""
 
 
 class Consumer:
-    """Follows ``source`` from ``cursor`` on behalf of ``core``. ``wake`` is called when something came."""
+    """Follows ``source`` from ``cursor`` on behalf of ``core``. ``wake`` is called when something came.
+
+    ``ticking`` is the core again where it hears live prices. ``reader`` is what the producer calls us.
+    """
 
     def __init__(
         self,
@@ -29,12 +43,17 @@ class Consumer:
         clock: Callable[[], float],
         wake: Callable[[], None],
         bad_frame: Callable[[FrameError], None],
+        ticking: Ticking | None = None,
+        reader: str = "",
     ) -> None:
         self.source = source
-        self._core = core
+        self._core, self._ticking = core, ticking
         self._clock, self._wake, self._bad_frame = clock, wake, bad_frame
+        self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
-        self._subscriber = Subscriber(source, journal=journal, after=after)
+        self._done = self._reported = after
+        self._subscriber = Subscriber(source, journal=journal, after=after, latest=ticking is not None)
+        self._ticks = WaitingTicks()
         self._introduced: Role | None = None
         self._past: Dealer | None = None
         self.newest_ms: int | None = None
@@ -48,14 +67,24 @@ class Consumer:
             endpoint(runtime_dir, self.source, "past"), self._on_past, max_bytes=STREAM_REPLY.max_bytes
         )
 
+    def hand_over_tick(self) -> bool:
+        """Tell the core the live price that waits longest; False when none does."""
+        self._introduce()
+        if self._ticking is None or self._introduced is None or (latest := self._ticks.take()) is None:
+            return False
+        try:
+            tick = TICKS.decode(latest.body)
+        except FrameError as error:
+            self._bad_frame(error)
+        else:
+            self._ticking.tick(self.source, tick)
+        return True
+
     def hand_over(self) -> None:
-        """Give the core what is here, as far as it has room."""
-        role = self._subscriber.role
-        if role is None:
+        """Give the core the records that are here, as far as it has room."""
+        self._introduce()
+        if self._introduced is None:
             return
-        if role != self._introduced:
-            self._core.introduce(self.source, role)
-            self._introduced = role
         records = self._subscriber.take(max(self._core.room(self.source), 0))
         if records:
             self.newest_ms = max(self.newest_ms or 0, records[-1].at_ms)
@@ -64,13 +93,30 @@ class Consumer:
     def ask(self, now: float) -> None:
         """Ask for more of the past when there is room for it, and reason to."""
         room = self._core.room(self.source) if self._introduced else FIRST_CONTACT_ROOM
-        fetch = self._subscriber.poll(now, room)
+        fetch = self._subscriber.poll(now, room) or self._report(now)
         if fetch is not None and self._past is not None:
-            self._past.send(STREAM_REQUEST.encode(fetch, stream=self.source))
+            self._reported, self._report_at = self._done, now + REPORT_S
+            journal = self._subscriber.journal or ""
+            said = replace(fetch, reader=self._reader, done=self._done, journal=journal)
+            self._past.send(STREAM_REQUEST.encode(said, stream=self.source))
+
+    def committed(self, seq: int) -> None:
+        """Learn that everything up to ``seq`` is done with, for good."""
+        self._done = seq
 
     def cursor(self, seq: int) -> Cursor:
         """Return the cursor that says: everything up to ``seq`` is done."""
         return Cursor(self._subscriber.journal or "", seq)
+
+    @property
+    def ticks_waiting(self) -> int:
+        """How many live prices the core has yet to hear."""
+        return len(self._ticks)
+
+    @property
+    def ticks_dropped(self) -> int:
+        """How many trades this life of the worker was too busy to hear."""
+        return self._ticks.dropped
 
     @property
     def introduced(self) -> bool:
@@ -87,13 +133,26 @@ class Consumer:
         """When :meth:`ask` is wanted though nothing came."""
         return self._subscriber.next_deadline
 
+    def _report(self, now: float) -> Fetch | None:
+        """A question that asks for next to nothing, to say how far we are."""
+        if now < self._report_at or self._done == self._reported or self._introduced is None:
+            return None
+        return Fetch(after=self._done, limit=1)
+
+    def _introduce(self) -> None:
+        role = self._subscriber.role
+        if role is not None and role != self._introduced:
+            self._core.introduce(self.source, role)
+            self._introduced = role
+
     def _on_past(self, frame: bytes) -> None:
         try:
             _, past = STREAM_REPLY.decode(frame)
         except FrameError as error:
             self._bad_frame(error)
             return
-        self._subscriber.on_past(past, self._clock())
+        for latest in self._subscriber.on_past(past, self._clock()):
+            self._ticks.put(latest)
         self._wake()
 
     def _on_broadcast(self, frame: bytes) -> None:
@@ -104,4 +163,7 @@ class Consumer:
             return
         if not isinstance(message, Latest):
             self._subscriber.on_broadcast(message, self._clock())
+            self._wake()
+        elif self._subscriber.on_latest(message):
+            self._ticks.put(message)
             self._wake()

@@ -48,6 +48,11 @@ class Step:
     logs: tuple[LogLine, ...] = ()
     ticks: tuple[Tick, ...] = ()
 
+    @property
+    def writes_anything(self) -> bool:
+        """Whether there is anything for a transaction."""
+        return bool(self.outputs or self.cursors or self.writes) or self.state is not None
+
 
 class Ticking(Protocol):
     """A core that also hears live prices."""

@@ -14,3 +14,11 @@ CONFIG: Final = 78
 
 class PersonMustLook(Exception):
     """Starting again is no use: the worker ends with exit code 78 and this sentence as its last word."""
+
+
+class CannotGoOn(Exception):
+    """A new process may do better: the worker ends with exit code 1 and this sentence as its last word."""
+
+
+class StartAgain(Exception):
+    """Nothing is broken here, but a new process may find what it needs: exit code 75, this sentence last."""

@@ -15,7 +15,7 @@ from protocol.stop import Stop
 from protocol.transport.zeromq import ZeromqTransport
 from workers.shared import exits, log
 from workers.shared.driver import Driver
-from workers.shared.exits import PersonMustLook
+from workers.shared.exits import CannotGoOn, PersonMustLook, StartAgain
 from workers.shared.shell import Shell, Surroundings
 from workers.shared.worker import Context, Worker
 
@@ -36,6 +36,12 @@ def run(launch: Launch, build: Callable[[Context], Worker]) -> int:
     except PersonMustLook as error:
         logger.critical("{}", error)
         return exits.CONFIG
+    except CannotGoOn as error:
+        logger.critical("{}", error)
+        return exits.CRASHED
+    except StartAgain as error:
+        logger.critical("{}", error)
+        return exits.STALE
     except ProtocolError as error:
         logger.critical("{}", error)
         return exits.CONFIG if _needs_a_person(error) else exits.CRASHED

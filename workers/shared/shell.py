@@ -1,10 +1,13 @@
 """The imperative shell around a core: receive, step, commit, publish, log. One :meth:`Shell.turn` at a time.
 
-                  .------------- turn -------------.
-    streams ----> hand over -> step -> commit -----+--> announce, log
-    (handlers)                  |        |         |
-                                |        '-- disk full: keep the step, try again in a second
+                  .------------------ turn -------------------.
+    streams ----> hand over -> step -> tell ticks -> commit --+--> announce, log
+    (handlers)                  |                      |
+                                |                      '-- disk full: keep the step, try again in a second
                                 '-- None: wait for a frame or a deadline
+
+A live price is handed over, and decided upon, before any record that waits. It never moves a cursor, and a
+step of nothing but ticks and logs touches no disk.
 
 Time comes from the ``clock`` given, sockets from the ``transport`` given: a test drives many shells over the
 network in memory in simulated time. Errors that end the process are raised by ``turn`` or by a handler.
@@ -21,10 +24,11 @@ from loguru import logger
 from protocol.control import Control
 from protocol.errors import FrameError, StorageError
 from protocol.messages.control import Beat, Launch
-from protocol.messages.stream import Record
+from protocol.messages.stream import Fetch, Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
 from workers.shared.core import Step
+from workers.shared.housekeeping import Housekeeper
 from workers.shared.log import emit
 from workers.shared.producer import Producer
 from workers.shared.vitals import Vitals
@@ -56,6 +60,7 @@ class Shell:
         self._around = surroundings
         self._vitals = Vitals(born_with_errors=worker.condition().errors)
         self._control = Control(launch, wall_ms=surroundings.wall_ms, bad_frame=self._bad_frame)
+        self._housekeeper = Housekeeper(worker.journal, worker.policy, worker.keeps, now=surroundings.clock())
         self._producer = self._made_producer()
         self._consumers = {source: self._made_consumer(source) for source in worker.inputs}
         self._held: Step | None = None
@@ -87,18 +92,22 @@ class Shell:
         if self._producer is not None:
             self._producer.tell_tip(now)
         self._note_waits(now)
+        self._housekeeper.turn(now, idle=not worked)
         self._control.report(now, self._beat, self._worker.done())
         self._tell_health(now)
         return now if worked else self._next_deadline()
 
     def close(self) -> None:
-        """Commit what was held back, if the disk takes it now, and close the journal.
+        """Commit what was held back, if the disk takes it now, and the last step; close the journal.
 
-        What is not committed is not lost: it will be fetched again.
+        What is not committed is not lost: it will be fetched again. Nothing in here waits, so that no
+        cancellation can cut it short.
         """
         try:
             if self._held is not None:
-                self._commit(self._held)
+                self._say(self._held, self._commit(self._held))
+            if (last := self._worker.closing()) is not None:
+                self._say(last, self._commit(last))
         except StorageError as error:
             logger.error("{}", error)
         finally:
@@ -112,6 +121,8 @@ class Shell:
             clock=self._around.clock,
             wake=self._around.wake,
             bad_frame=self._bad_frame,
+            ticking=self._worker.ticking,
+            reader=self._launch.child,
         )
 
     def _made_producer(self) -> Producer | None:
@@ -125,7 +136,9 @@ class Shell:
             wall_ms=self._around.wall_ms,
             wake=self._around.wake,
             bad_frame=self._bad_frame,
-            on_asked=worker.on_asked,
+            on_asked=self._on_asked,
+            former=() if worker.source else worker.journal.former,
+            life=f"{self._launch.incarnation}-{self._around.wall_ms()}",
         )
 
     def _work(self, now: float) -> bool:
@@ -134,20 +147,39 @@ class Shell:
         step = self._held or self._next_step(now)
         if step is None:
             return False
-        try:
-            records = self._commit(step)
-        except StorageError as error:
-            self._hold(step, error, now)
-            return False
-        self._committed(step, records)
+        if step is not self._held:
+            self._tell_ticks(step)
+        records: tuple[Record, ...] = ()
+        if step.writes_anything:
+            try:
+                records = self._commit(step)
+            except StorageError as error:
+                self._hold(step, error, now)
+                return False
+            self._written(step)
+        self._say(step, records)
         return True
 
     def _next_step(self, now: float) -> Step | None:
-        for consumer in self._consumers.values():
-            consumer.hand_over()
         if self._worker.timed is not None:
             self._worker.timed.advance(now, self._around.wall_ms())
+        step = self._step_after_ticks()
+        if step is not None:
+            return step
+        for consumer in self._consumers.values():
+            consumer.hand_over()
         return self._worker.core.step()
+
+    def _step_after_ticks(self) -> Step | None:
+        for consumer in self._consumers.values():
+            while consumer.hand_over_tick():
+                if (step := self._worker.core.step()) is not None:
+                    return step
+        return None
+
+    def _tell_ticks(self, step: Step) -> None:
+        if self._producer is not None and step.ticks:
+            self._producer.tell_ticks(step.ticks)
 
     def _commit(self, step: Step) -> tuple[Record, ...]:
         encode = self._worker.encode
@@ -159,11 +191,15 @@ class Shell:
             statements=[(write.sql, write.parameters) for write in step.writes],
         )
 
-    def _committed(self, step: Step, records: tuple[Record, ...]) -> None:
+    def _written(self, step: Step) -> None:
         self._held = None
+        for source, seq in step.cursors.items():
+            self._consumers[source].committed(seq)
         if self._vitals.storage_fault is not None:
             logger.bind(after=self._vitals.storage_fault).info("recovered")
             self._vitals.storage_fault = None
+
+    def _say(self, step: Step, records: tuple[Record, ...]) -> None:
         if self._producer is not None:
             self._producer.announce(records)
         for line in step.logs:
@@ -187,9 +223,16 @@ class Shell:
         return self._vitals.beat(
             self._around.clock(),
             self._worker.condition(),
-            self._worker.core.counters(),
+            self._counters(),
             max(times, default=None),
+            self._housekeeper.reasons,
         )
+
+    def _counters(self) -> dict[str, int | str | None]:
+        counters = self._worker.core.counters()
+        if self._worker.ticking is not None:
+            counters["ticks_dropped"] = sum(c.ticks_dropped for c in self._consumers.values())
+        return counters
 
     def _tell_health(self, now: float) -> None:
         if now >= self._health_line_at:
@@ -199,7 +242,7 @@ class Shell:
             logger.bind(**facts).info("health")
 
     def _next_deadline(self) -> float:
-        times = [self._control.deadline, self._health_line_at]
+        times = [self._control.deadline, self._health_line_at, self._housekeeper.deadline]
         times += [consumer.deadline for consumer in self._consumers.values()]
         if self._producer is not None:
             times.append(self._producer.deadline)
@@ -208,6 +251,11 @@ class Shell:
         elif self._worker.timed is not None and self._worker.timed.deadline is not None:
             times.append(self._worker.timed.deadline)
         return min(times)
+
+    def _on_asked(self, fetch: Fetch) -> None:
+        self._housekeeper.asked(fetch, self._around.clock(), self._around.wall_ms())
+        if self._worker.on_asked is not None:
+            self._worker.on_asked(fetch.after)
 
     def _bad_frame(self, error: FrameError) -> None:
         self._vitals.failed(str(error))

@@ -24,8 +24,34 @@ from workers.shared.exits import PersonMustLook
         ({"file": "a.csv", "instrument": {"tick": "NaN"}}, ["feed.config.instrument", "finite"]),
         ({"file": "a.csv", "instrument": {"contract": "option"}}, ["instrument.contract", "'linear'"]),
         ({}, ["feed.config.file", "a recording is needed"]),
-        ({"source": "exchange"}, ["feed.config.source", "later version", '"recorded"']),
-        ({"source": "simulated"}, ["feed.config.source", "later version"]),
+        (
+            {"source": "exchange", "exchange": "binanse"},
+            ["feed.config.exchange", "binanse", "binance, bitfinex, bitunix, bybit, kraken, okx"],
+        ),
+        (
+            {"source": "exchange", "exchange": "kraken", "market": "perpetual"},
+            ["feed.config.market", "perpetual", "kraken has spot"],
+        ),
+        (
+            {"source": "exchange", "ws_url": "ws://example.com"},
+            ["feed.config.ws_url", "ws://example.com", "wss://", "this machine"],
+        ),
+        (
+            {"source": "exchange", "rest_url": "ftp://127.0.0.1"},
+            ["feed.config.rest_url", "ftp://127.0.0.1", "https://"],
+        ),
+        ({"source": "exchange", "symbol": "a b"}, ["feed.config.symbol", "a b", "BTC/USDT"]),
+        ({"source": "exchange", "stale_after": "soon"}, ["feed.config.stale_after", "soon", "30s"]),
+        ({"source": "exchange", "stale_after": 0}, ["feed.config.stale_after", "longer than 0s"]),
+        ({"source": "exchange", "poll_interval": "1s"}, ["feed.config.poll_interval", "10s or longer"]),
+        ({"source": "exchange", "form": "older"}, ["feed.config.form", "older", "bitunix"]),
+        (
+            {
+                "source": "exchange",
+                "hours": {"timezone": "Mars/Base", "opens": "09:30:00", "closes": "16:00:00"},
+            },
+            ["feed.config.hours", "Mars/Base", "America/New_York"],
+        ),
     ],
 )
 def test_bad_key_is_one_sentence(config: dict[str, Any], parts: list[str]) -> None:

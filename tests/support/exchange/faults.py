@@ -1,0 +1,65 @@
+"""How a local exchange can misbehave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tests.support.exchange.capture import Frame
+
+Silence = Literal["no", "after the acknowledgement", "half-open"]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is wrong, from now on, for new connections and for those that stand.
+
+    ``garbage``: before each frame one that is no JSON, one of wrong types, one with missing keys. ``silence``:
+    nothing is sent after the acknowledgement; half-open: nothing is read either. ``pong`` False: pings
+    are never answered, data flow. ``slow_s``: a pause before each frame. ``cut_after``: the connection breaks off
+    after so many frames. ``late_close_s``: closing candles come so much later. ``duplicate``: each frame
+    twice. ``swapped``: two and two in the wrong order. ``status``: of every HTTP answer, with
+    ``retry_after``. ``refuse``: new connections are turned away. ``shutdown_after``: the exchange says after
+    so many frames that it goes away.
+    """
+
+    garbage: bool = False
+    silence: Silence = "no"
+    pong: bool = True
+    slow_s: float = 0.0
+    cut_after: int | None = None
+    late_close_s: float = 0.0
+    duplicate: bool = False
+    swapped: bool = False
+    status: int = 200
+    retry_after: str | None = None
+    refuse: bool = False
+    shutdown_after: int | None = None
+
+
+GARBAGE = (
+    "{",
+    "\x00\xff",
+    '{"e":"kline","s":"BTCUSDT","k":[]}',
+    '{"e":"trade","s":"BTCUSDT","t":null,"p":"NaN","q":[],"m":3,"T":"x"}',
+    '{"e":"bookTicker","s":"BTCUSDT","b":"-1","B":"1","a":"0","A":"1"}',
+    "[]",
+    "9" * 5000,
+    '{"stream":1,"data":2}',
+)
+
+
+def spoiled(frames: tuple[Frame, ...], faults: Faults) -> tuple[Frame, ...]:
+    """Return the frames as ``faults`` would have them."""
+    found = list(frames)
+    if faults.swapped:
+        for n in range(0, len(found) - 1, 2):
+            found[n], found[n + 1] = found[n + 1], found[n]
+    if faults.duplicate:
+        found = [frame for frame in found for _ in range(2)]
+    if faults.garbage:
+        bad = [
+            replace(frame, text=GARBAGE[n % len(GARBAGE)]) for n, frame in enumerate(found) for _ in range(1)
+        ]
+        found = [it for pair in zip(bad, found, strict=True) for it in pair]
+    return tuple(found)

@@ -1,0 +1,176 @@
+"""The local exchange as a server: one port for WebSocket and HTTP, in the loop of who starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from tests.support.exchange.capture import Frame
+from tests.support.exchange.faults import Faults, spoiled
+
+Script = Callable[[str], AsyncIterator[Frame]]
+"""What a connection of this path gets, after it has said something; each frame when its time has come."""
+Rest = Callable[[str, Mapping[str, str]], str | None]
+"""The body for a path and its query; None: 404."""
+Reply = Callable[[str], str | None]
+"""What is answered to a frame of the client."""
+
+
+def no_reply(_frame: str) -> str | None:
+    """Answer nothing."""
+    return None
+
+
+@dataclass
+class LocalExchange:
+    """A running server. ``faults`` may be changed at any time."""
+
+    script: Script
+    rest: Rest = lambda _path, _query: None
+    reply: Reply = no_reply
+    faults: Faults = field(default_factory=Faults)
+    heard: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    connections: int = 0
+    served: int = 0
+    standing: set[ServerConnection] = field(default_factory=set)
+    port: int = 0
+    _server: Server | None = None
+
+    @property
+    def ws_url(self) -> str:
+        """The address for the feed's ``ws_url``."""
+        return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def rest_url(self) -> str:
+        """The address for the feed's ``rest_url``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def cut(self) -> None:
+        """Break off all connections, without a word."""
+        for connection in tuple(self.standing):
+            connection.transport.abort()
+
+    async def start(self) -> None:
+        """Listen on a free port of this machine."""
+        self._server = await serve(
+            self._on_connection,
+            "127.0.0.1",
+            self.port,
+            process_request=self._on_request,
+            ping_interval=None,
+            close_timeout=0.1,
+            compression=None,
+        )
+        self.port = next(iter(self._server.sockets)).getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close everything."""
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            if self.faults.refuse:
+                connection.transport.abort()
+            return None
+        self.asked.append(request.path)
+        parts = urlsplit(request.path)
+        body = self.rest(parts.path, dict(parse_qsl(parts.query)))
+        status = self.faults.status if body is not None or self.faults.status != 200 else 404
+        headers = Headers({"Content-Type": "application/json", "Connection": "close"})
+        if self.faults.retry_after is not None:
+            headers["Retry-After"] = self.faults.retry_after
+        content = (body or "{}").encode()
+        headers["Content-Length"] = str(len(content))
+        return Response(status, http.HTTPStatus(status).phrase, headers, content)
+
+    async def _on_connection(self, connection: ServerConnection) -> None:
+        self.connections += 1
+        self.standing.add(connection)
+        hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        listener = asyncio.create_task(self._listen(connection, hello))
+        try:
+            await hello
+            await self._play(connection)
+            await listener
+        except (ConnectionClosed, OSError):
+            return
+        finally:
+            listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+                await listener
+            self.standing.discard(connection)
+
+    async def _listen(self, connection: ServerConnection, hello: asyncio.Future[None]) -> None:
+        try:
+            async for frame in connection:
+                text = frame if isinstance(frame, str) else frame.decode()
+                self.heard.append(text)
+                answer = self.reply(text)
+                if answer is not None and (self.faults.pong or "ping" not in text):
+                    await connection.send(answer)
+                if not hello.done():
+                    hello.set_result(None)
+        finally:
+            if not hello.done():
+                hello.cancel()
+
+    async def _play(self, connection: ServerConnection) -> None:
+        path = connection.request.path if connection.request is not None else ""
+        sent = 0
+        async for frame in self.script(path):
+            faults = self.faults
+            if not faults.pong or faults.silence == "half-open":
+                connection.transport.pause_reading()
+            if faults.silence != "no":
+                await asyncio.Event().wait()
+            for one in spoiled((frame,), faults):
+                await self._send(connection, one, faults)
+            sent += 1
+            self.served += 1
+            if faults.shutdown_after == sent:
+                await connection.send('{"e":"serverShutdown","E":1}')
+            if faults.cut_after is not None and sent >= faults.cut_after:
+                connection.transport.abort()
+                return
+            # Otherwise a quick script would never let the listener in.
+            await asyncio.sleep(0)
+
+    async def _send(self, connection: ServerConnection, frame: Frame, faults: Faults) -> None:
+        if faults.slow_s:
+            await asyncio.sleep(faults.slow_s)
+        if faults.late_close_s and '"x":true' in frame.text:
+            asyncio.get_running_loop().call_later(
+                faults.late_close_s, lambda: asyncio.ensure_future(_quietly(connection, frame.text))
+            )
+            return
+        await connection.send(frame.text)
+
+
+async def _quietly(connection: ServerConnection, text: str) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        await connection.send(text)
+
+
+@asynccontextmanager
+async def running(exchange: LocalExchange) -> AsyncIterator[LocalExchange]:
+    """Have it serve for the length of a block."""
+    await exchange.start()
+    try:
+        yield exchange
+    finally:
+        await exchange.stop()

@@ -1,0 +1,117 @@
+"""Puts a live feed together: configuration, exchange, state, core, and the network beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Final
+from urllib.parse import urlencode
+
+from loguru import logger
+
+from protocol.codec import MARKET
+from protocol.messages.market import Instrument
+from protocol.messages.stream import MarketRole
+from workers.feed.config import TIMEFRAME_MS, FeedConfig
+from workers.feed.exchanges.bitunix import Bitunix
+from workers.feed.exchanges.events import BadFrame
+from workers.feed.exchanges.port import Exchange, Market
+from workers.feed.exchanges.symbols import pair
+from workers.feed.exchanges.table import EXCHANGES
+from workers.feed.live.core import LiveCore, LiveSettings
+from workers.feed.live.internet import Internet
+from workers.feed.live.network import Network, Unreachable
+from workers.feed.live.service import LiveService
+from workers.feed.live.state import restored
+from workers.shared.worker import Context, Worker
+
+BASE: Final = "1m"
+"""What longer timeframes are made of where an exchange does not send them."""
+
+
+def build_exchange(context: Context, config: FeedConfig) -> Worker:
+    """Return the feed of a real exchange."""
+    exchange = Bitunix(older=True) if config.form == "older" else EXCHANGES[config.exchange]
+    return assemble(context, config, exchange, Internet())
+
+
+def assemble(context: Context, config: FeedConfig, exchange: Exchange, network: Network) -> Worker:
+    """Return the feed of ``exchange`` as it is reached through ``network``."""
+    market = market_of(exchange, config)
+    rest_base = config.rest_url or exchange.rest_base(market.kind)
+    journal = context.open_journal(durability="power")
+    state = restored(journal.state(), f"{exchange.name} {market.kind} {config.symbol} {config.timeframe}")
+    asked = asyncio.run(_instrument(exchange, market, network, rest_base))
+    instrument = asked or state.instrument or _unknown(config)
+    core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
+    if asked is not None:
+        core.learned(asked)
+    facts = {"exchange": exchange.name, "market": market.kind, "symbol": config.symbol}
+    logger.bind(**facts, tick=instrument.tick, step=instrument.step).info("market opened")
+    return Worker(
+        core=core,
+        journal=journal,
+        role=MarketRole(
+            symbol=config.symbol, timeframe=config.timeframe, instrument=instrument, lockstep=False
+        ),
+        encode=MARKET.encode,
+        timed=core,
+        condition=core.condition,
+        services=(LiveService(core, network, rest_base, wall_ms),),
+    )
+
+
+def market_of(exchange: Exchange, config: FeedConfig) -> Market:
+    """Return what is asked of the exchange; longer candles than it has are made of minutes."""
+    timeframe = config.timeframe if config.timeframe in exchange.timeframes else BASE
+    kind = config.market or exchange.kinds[0]
+    return Market(pair(config.symbol), kind, timeframe, TIMEFRAME_MS[timeframe])
+
+
+def settings_of(config: FeedConfig, market: Market) -> LiveSettings:
+    """Return what the core needs of the configuration."""
+    return LiveSettings(
+        symbol=config.symbol,
+        market=market,
+        timeframe=config.timeframe,
+        length_ms=config.timeframe_ms,
+        base_url=config.ws_url,
+        stale_after_s=config.stale_after_s,
+        poll_s=config.poll_s,
+        from_trades=config.candles == "trades",
+        history=config.history,
+        hours=None if config.hours is None else config.hours.as_hours(),
+    )
+
+
+def wall_ms() -> int:
+    """Return UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+async def _instrument(
+    exchange: Exchange, market: Market, network: Network, rest_base: str
+) -> Instrument | None:
+    request = exchange.instrument(market)
+    query = f"?{urlencode(request.query)}" if request.query else ""
+    try:
+        response = await network.get(f"{rest_base.rstrip('/')}{request.path}{query}")
+        if response.status == 200:
+            return exchange.parse_instrument(market, response.body)
+        why = f"status {response.status}"
+    except (Unreachable, BadFrame) as error:
+        why = str(error)
+    logger.bind(path=request.path, why=why).warning("instrument not known from the exchange")
+    return None
+
+
+def _unknown(config: FeedConfig) -> Instrument:
+    known = config.instrument.as_message()
+    return Instrument(
+        tick=known.tick,
+        step=known.step,
+        min_notional=known.min_notional,
+        contract=known.contract,
+        filters_known=False,
+    )

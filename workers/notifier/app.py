@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loguru import logger
 
+from protocol.messages.stream import EventsRole
 from protocol.places import secret
 from workers.notifier.config import NotifierConfig, TelegramConfig, refuse_unfit
 from workers.notifier.core import NotifierCore
@@ -39,6 +40,7 @@ def build(context: Context) -> Worker:
         journal=journal,
         inputs=config.inputs,
         timed=core,
+        rewinds=lambda role: isinstance(role, EventsRole),  # what a root lost it does not say again
         condition=delivery.condition if delivery is not None else Condition,
         services=(delivery,) if delivery is not None else (),
     )

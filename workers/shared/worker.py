@@ -14,6 +14,7 @@ from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
 from protocol.retention import Policy
+from protocol.subscriber import never
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.core import Core, Ticking
 from workers.shared.housekeeping import Keep
@@ -68,6 +69,8 @@ class Worker:
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
+    ``rewinds`` says of which producers the core knows records by a key of their own, so that a producer that
+    lost its last records with the machine's power may send them, or others, under numbers already used.
     ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
     """
 
@@ -84,6 +87,7 @@ class Worker:
     done: Callable[[], Done | None] = never_done
     services: tuple[Service, ...] = ()
     keeps: tuple[Keep, ...] = ()
+    rewinds: Callable[[Role], bool] = never
     policy: Policy = field(default_factory=Policy)
 
 

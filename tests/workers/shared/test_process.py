@@ -236,7 +236,6 @@ def _cursor(database: Path) -> int | None:
     [
         ("feed", {"file": "none.csv"}, "none.csv: no such file"),
         ("feed", {"fiel": "x"}, "feed.config.fiel"),
-        ("feed", {"source": "exchange"}, "later version"),
         ("strategy", {"strategy": "nothing"}, "strategy.config.strategy"),
         ("strategy", {"mode": "real"}, "strategy.config.mode"),
     ],

@@ -98,13 +98,16 @@ class Shell:
         return now if worked else self._next_deadline()
 
     def close(self) -> None:
-        """Commit what was held back, if the disk takes it now, and close the journal.
+        """Commit what was held back, if the disk takes it now, and the last step; close the journal.
 
-        What is not committed is not lost: it will be fetched again.
+        What is not committed is not lost: it will be fetched again. Nothing in here waits, so that no
+        cancellation can cut it short.
         """
         try:
             if self._held is not None:
-                self._commit(self._held)
+                self._say(self._held, self._commit(self._held))
+            if (last := self._worker.closing()) is not None:
+                self._say(last, self._commit(last))
         except StorageError as error:
             logger.error("{}", error)
         finally:

@@ -9,11 +9,12 @@ from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
 from workers.shared.process import run
-from workers.shared.worker import Context, Worker
+from workers.shared.worker import Context, Service, Worker
 from workers.strategy.api import Strategy
 from workers.strategy.choice import Choice, choose
 from workers.strategy.config import StrategyConfig
 from workers.strategy.core import Settings, StrategyCore, Surroundings
+from workers.strategy.remote import Remote
 from workers.strategy.tables import TABLES
 
 
@@ -44,7 +45,17 @@ def build(context: Context) -> Worker:
         timed=core,
         ticking=core if type(choice.strategy).on_tick is not Strategy.on_tick else None,
         condition=core.condition,
+        services=_services(choice.strategy),
     )
+
+
+def _services(strategy: Strategy) -> tuple[Service, ...]:
+    if not isinstance(strategy, Remote):
+        return ()
+    # Late: what speaks HTTP is of use to this strategy only.
+    from workers.strategy.remote_client import RemoteClient
+
+    return (RemoteClient(strategy.inquiry, strategy.parameters),)
 
 
 def _settings(config: StrategyConfig, choice: Choice, child: str) -> Settings:

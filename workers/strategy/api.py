@@ -210,8 +210,19 @@ class Strategy:
         """How many closed candles, the present one included, an evaluation needs (at least 2)."""
         return 2
 
+    def ready(self, context: Context, candle: Candle) -> bool:
+        """Whether :meth:`on_candle` can be asked yet; False makes the candle wait until the process is woken.
+
+        For strategies whose answer comes from elsewhere (``remote``); all others are ready.
+        """
+        return True
+
     def on_candle(self, context: Context, candle: Candle) -> Sequence[Intent | Withdraw]:
-        """Decide on a closed candle. An exception is logged and counted, and the candle is done with."""
+        """Decide on a closed candle.
+
+        An exception is logged and counted, and the candle is done with; PersonMustLook (of
+        workers.shared.exits) ends the process with exit code 78 instead.
+        """
         raise NotImplementedError
 
     def on_tick(self, context: Context, tick: Price) -> Sequence[Intent | Withdraw]:

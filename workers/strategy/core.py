@@ -13,6 +13,7 @@ recording until the broker has said that row n is done, and hears the fills of n
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +84,7 @@ class StrategyCore:
         self._account_through, self._cycle_ms = kept.account_through, kept.cycle_ms
         self._now, self._at_ms, self._cycle_at = 0.0, 0, float("inf")
         self._ticks = 0
+        self._asks = type(strategy).ready is not Strategy.ready
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -195,6 +197,8 @@ class StrategyCore:
             lane = rows.next()
             if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
                 break
+            if self._asks and not self._answered(lane, made):
+                break
             self._row(lane, made)
         if (through := rows.finished_row()) is not None:
             leading = rows.leading
@@ -221,6 +225,15 @@ class StrategyCore:
             wishes = self._asked(lambda context: self._strategy.on_candle(context, candle), moment, made)
             if wishes is not None:
                 self._heard(wishes, moment, made)
+
+    def _answered(self, lane: Lane, made: Produced) -> bool:
+        """Whether the strategy can be asked about the next row; it may have to ask somebody first."""
+        watch, message = self._inputs.watches[lane.source], MARKET.decode(lane.queue[0].body)
+        if not isinstance(message, Candle) or self._inputs.rows.over or not watch.completes(message):
+            return True
+        context = self._context(watch, message.close_ms, made)
+        history = (*context.history, message)[-watch.length :]
+        return self._strategy.ready(dataclasses.replace(context, history=history), message)
 
     def _take_prices(self, made: Produced) -> None:
         inputs = self._inputs
@@ -325,7 +338,7 @@ class StrategyCore:
         kept.snapshot = self._strategy.snapshot()
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
-        kept.done_row, kept.done_ms, kept.told_row = rows.done_row, rows.done_ms, rows.told_row
+        kept.done_row = rows.done_row
         kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
         return encode(kept)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from protocol.messages.trading import AtPrice, Away, EquityFraction, Quantity, WholePosition
+from workers.shared.exits import PersonMustLook
 from workers.strategy.api import Intent, Risk, Withdraw
 from workers.strategy.orders import DIRECTION
 
@@ -25,9 +26,14 @@ class Failure:
 
 
 def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
-    """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure."""
+    """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure.
+
+    But PersonMustLook: that gets out.
+    """
     try:
         return checked(question() or ())
+    except PersonMustLook:
+        raise
     except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported, and counted
         return failure_of(error)
 

@@ -15,15 +15,18 @@ from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy
 from workers.strategy.donchian import Donchian
 from workers.strategy.ma_cross import MaCross
+from workers.strategy.remote import Remote
 from workers.strategy.rsi_reversal import RsiReversal
 
 SHIPPED: Final[Mapping[str, type[Strategy]]] = {
     "ma_cross": MaCross,
     "rsi_reversal": RsiReversal,
     "donchian": Donchian,
+    "remote": Remote,
 }
 CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "on_candle": ("context", "candle"),
+    "ready": ("context", "candle"),
     "on_tick": ("context", "tick"),
     "on_interval": ("context",),
     "on_fill": ("context", "fill"),

@@ -78,7 +78,7 @@ def test_class_in_a_package() -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("ma_crss", 'allowed: ma_cross, rsi_reversal, donchian, "file.py:Class"'),
+        ("ma_crss", 'allowed: ma_cross, rsi_reversal, donchian, remote, "file.py:Class"'),
         ("none.py:Mine", "no such file"),
         ("mine.py:Theirs", "no such class"),
         ("mine.py:NotAClass", "not a subclass"),

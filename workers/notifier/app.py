@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loguru import logger
 
+from protocol.messages.stream import EventsRole
 from protocol.places import secret
 from workers.notifier import channels
 from workers.notifier.books import Books
@@ -60,6 +61,7 @@ def build(context: Context) -> Worker:
         journal=journal,
         inputs=config.inputs,
         timed=core,
+        rewinds=lambda role: isinstance(role, EventsRole),  # what a root lost it does not say again
         condition=helpers.condition,
         services=helpers.services,
     )

@@ -152,3 +152,104 @@ def test_a_champion_edited_by_one_digit_stops_its_strategy(start: Start, tmp_pat
     assert ("test", 5) == (facts["source"], facts["parameters"]["fast"])
     verify = subprocess.run([paper, "champion", "verify", str(chosen)], capture_output=True, check=False)
     assert 1 == verify.returncode
+
+
+PAIR = """
+from workers.strategy.api import Intent, Strategy
+
+class Pair(Strategy):
+    def __init__(self, parameters):
+        super().__init__(parameters)
+        self.fills = 0
+
+    def on_candle(self, context, candle):
+        other = context.of("ETH").history
+        if context.symbol != "BTC" or not other:
+            return []
+        seen = f"{self.fills} {other[-1].open_ms}"
+        if context.position.quantity and candle.open_ms // 60000 % 7 == 0:
+            return [Intent("exit", reasons=(seen,))]
+        if candle.open_ms // 60000 % 5 == 0:
+            return [Intent("enter_long", reasons=(seen,))]
+        return []
+
+    def on_fill(self, context, fill):
+        self.fills += 1
+
+    def snapshot(self):
+        return {"fills": self.fills}
+
+    def restore(self, snapshot):
+        self.fills = snapshot["fills"]
+"""
+MINUTE: Final = 60_000
+
+
+def recording(path: Path, minutes: range) -> Path:
+    """Write candles of every minute in the range, going up and down."""
+    rows = [
+        f"{n * MINUTE},{p},{p},{p},{p},1" for n in minutes for p in [1000 + 10 * abs(n % 60 - 30) + n % 7]
+    ]
+    path.write_text("\n".join(["ts_ms,open,high,low,close,volume", *rows]))
+    return path
+
+
+def many(tmp_path: Path) -> str:
+    """Return a tree of two feeds, three strategies under a group, and one broker."""
+    (tmp_path / "own.py").write_text(PAIR)
+    recording(tmp_path / "btc.csv", range(150))
+    recording(tmp_path / "eth.csv", range(0, 200, 3))
+
+    def child(name: str, room: str, more: str) -> str:
+        parent = 'parent = "strategies"\n' if room == "strategy" else ""
+        head = f'[[child]]\nid = "{name}"\nstart = "workers.{room}:main"\n{parent}'
+        return f"{head}intensity = {{ max_restarts = 1000, period = '1m' }}\n[child.config]\n{more}\n"
+
+    def feed(name: str) -> str:
+        keys = 'source = "recorded"\nspeed = "max"\non_end = "shutdown"\n'
+        return child(name.lower(), "feed", f'{keys}symbol = "{name}"\nfile = "{name.lower()}.csv"')
+
+    parts = [
+        '[defaults.config]\nmode = "paper"\n[[group]]\nid = "strategies"\nstrategy = "one_for_one"\n',
+        child("broker", "broker", 'inputs = ["btc", "fast", "slow", "pair"]\nbreakers = "off"'),
+        child("fast", "strategy", 'inputs = ["btc"]\nparameters = { fast = 3, slow = 9 }'),
+        child("slow", "strategy", 'inputs = ["btc"]\nstrategy = "donchian"'),
+        child("pair", "strategy", 'inputs = ["btc", "eth", "broker"]\nstrategy = "own.py:Pair"'),
+        feed("BTC"),
+        feed("ETH"),
+    ]
+    path = tmp_path / "many.toml"
+    path.write_text("".join(parts))
+    return str(path)
+
+
+def signals(state_dir: Path) -> list[dict[str, Any]]:
+    """What ``paper signals`` tells."""
+    paper = str(Path(sys.executable).with_name("paper"))
+    done = subprocess.run(
+        [paper, "signals", "--json", "--state-dir", str(state_dir)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.req("T6")
+@pytest.mark.req("T1")
+def test_several_strategies_and_one_over_two_symbols(start: Start, tmp_path: Path) -> None:
+    """Each its own process and journal under a group; the pair sees the other market as it was at that
+    time."""
+    root = start("--config", many(tmp_path))
+
+    assert 0 == root.process.wait(60), root.said()
+    told = signals(root.state_dir)
+    assert {"fast", "slow", "pair"} == {it["strategy"] for it in told}
+    pair = [it for it in told if it["strategy"] == "pair"]
+    assert {"enter_long", "exit"} == {it["action"] for it in pair}
+    for it in pair:
+        newest = int(it["reasons"][0].split()[-1])
+        assert newest == (it["at_ms"] - MINUTE) // (3 * MINUTE) * 3 * MINUTE
+    fills = [int(it["reasons"][0].split()[0]) for it in pair]
+    assert fills == sorted(fills)
+    assert fills[-1] > 5

@@ -26,6 +26,7 @@ from supervisor.config import Tree, workers
 from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
 from supervisor.engine.view import ChildView
+from supervisor.host.guarded import guarded
 from supervisor.host.output import Output
 from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
@@ -83,6 +84,7 @@ class Root:
         self.replies: Answers[commands.Reply] = Answers(self.tell)
         self.results: Answers[commands.CallResult] = Answers(self.tell)
         self._born_at = time.monotonic()
+        self._version = version("supervisor-tree")  # it is read from a file
         self._restarts = 0
         self._beats: dict[str, Beat] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -98,6 +100,7 @@ class Root:
         self._host = RealHost(
             loop=self._loop,
             sink=self._host_says,
+            broken=self._broken,
             attach_output=output.attach,
             preload=tree.preload,
             capacity=len(workers(tree.root)),
@@ -107,7 +110,12 @@ class Root:
         self._news = News(self._events, self._resources.explained)
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = ForeignPrograms(
-            runtime_dir, run=self._host.run, tell=self.tell, liveness=self._liveness, noise=self._noise
+            runtime_dir,
+            run=self._host.run,
+            tell=self.tell,
+            broken=self._broken,
+            liveness=self._liveness,
+            noise=self._noise,
         )
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._operators, self._children = self._desks(runtime_dir)
@@ -123,14 +131,15 @@ class Root:
             say("WARNING", f"killed what the root before had left behind: {', '.join(self._taken.killed)}")
         self._systemd.open()
         await self._host.open()
-        for step, pause in (
-            (self._check_liveness, CHECK_EVERY_S),
-            (self._events.announce, TIP_EVERY_S),
-            (self._keep_places, TIP_EVERY_S),
+        for work in (
+            _every(CHECK_EVERY_S, self._check_liveness),
+            _every(TIP_EVERY_S, self._events.announce),
+            _every(TIP_EVERY_S, self._keep_places),
+            self._resources.sample(),
+            self._resources.watch_oom(),
+            self._tell_health(),
         ):
-            self._tasks.append(asyncio.create_task(_every(pause, step)))
-        for work in (self._resources.sample(), self._resources.watch_oom(), self._tell_health()):
-            self._tasks.append(asyncio.create_task(work))
+            self._tasks.append(guarded(self._loop, work, name="routine of the root", broken=self._broken))
         self.tell(events.Boot())
 
     async def started(self) -> None:
@@ -192,9 +201,7 @@ class Root:
                 for command in self._engine.handle(self._queue.popleft(), self._host.now()):
                     self._performer.perform(command)
         except Exception as defect:
-            # A root that no longer knows its tree must not go on: it ends, and everything with it.
-            if not self._ended.done():
-                self._ended.set_exception(defect)
+            self._broken(defect)
             raise
         finally:
             self._draining = False
@@ -202,6 +209,11 @@ class Root:
             self._started.set()
             if self._stuck.suspected and not self.stopping:
                 self._stuck.tell(self.status)
+
+    def _broken(self, defect: BaseException) -> None:
+        """End, and everything with it: a root that no longer knows its tree must not go on."""
+        if not self._ended.done():
+            self._ended.set_exception(defect)
 
     # What the performer hands on.
 
@@ -386,7 +398,7 @@ class Root:
             "config": self._tree.name,
             "demo": self._tree.demo,
             "state_dir": str(self._tree.state_dir),
-            "version": version("supervisor-tree"),
+            "version": self._version,
         }
 
 

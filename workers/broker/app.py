@@ -43,8 +43,10 @@ def build(context: Context) -> Worker:
         role=AccountRole(),
         encode=ACCOUNT.encode,
         timed=core,
+        ticking=core,
         condition=core.condition,
         done=lambda: done(core),
+        closing=core.close,
         services=(teller.serve,),
     )
 
@@ -56,6 +58,7 @@ def _rules(context: Context, config: BrokerConfig) -> Rules:
         limits=config.limits,
         schedule=FundingSchedule() if name is None else load(context.path(name)),
         dry_run=config.mode == "dry-run",
+        on_shutdown=config.on_shutdown,
     )
 
 

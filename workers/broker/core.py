@@ -20,12 +20,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from msgspec.structs import replace
 
-from protocol.messages.market import End, Instrument, OnEnd
+from protocol.messages.market import Candle, End, Instrument, OnEnd
 from protocol.messages.stream import MarketRole, OrdersRole, Record, Role
+from protocol.messages.tick import MarketState, Tick
 from protocol.messages.trading import Cancel, Order, Through
 from workers.broker.breakers import OFF, Limits
 from workers.broker.clerk import Clerk
@@ -34,12 +35,14 @@ from workers.broker.equity import LIVE_EVERY_MS, RECORDED_EVERY_MS
 from workers.broker.errors import UnfitInput
 from workers.broker.floor import Floor
 from workers.broker.funding import FundingSchedule
+from workers.broker.guard import Guard
 from workers.broker.instructions import Instructions, Told
 from workers.broker.intake import MarketInbox, StrategyInbox, Taken
 from workers.broker.liquidation import Liquidator
 from workers.broker.matching import Terms
 from workers.broker.notes import Notes
-from workers.broker.risk import Risk
+from workers.broker.pit import STALE_MS, Pit
+from workers.broker.risk import STORAGE, Risk
 from workers.broker.state import BrokerState
 from workers.broker.state import Instructed as Cursor
 from workers.shared.core import Step
@@ -49,6 +52,9 @@ from workers.shared.worker import Condition
 ROWS_A_STEP: Final = 500
 MARKET_ROOM: Final = 2_000
 STRATEGY_ROOM: Final = 4_000
+CHECK_S: Final = 300.0
+"""How often the books are looked at even where nothing is traded."""
+SHUTDOWN: Final = "shutdown"
 NEEDED_ROOM: Final = 500
 """Room for the strategy that all wait for, however much it sent: the orders of one row must fit."""
 
@@ -61,6 +67,7 @@ class Rules:
     limits: Limits = OFF
     schedule: FundingSchedule = field(default_factory=FundingSchedule)
     dry_run: bool = False
+    on_shutdown: Literal["keep", "cancel", "close"] = "keep"
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,9 @@ class _Market:
     source: str
     role: MarketRole
     risk: Risk
+    liquidator: Liquidator
     floor: Floor
+    pit: Pit
     desk: Desk
     instructions: Instructions
 
@@ -92,7 +101,10 @@ class BrokerCore:
         self._listeners: set[str] = set()
         self._told: deque[Told] = deque()
         self._journal = state.instructed.journal if state.instructed else ""
+        self._guard = Guard(state, self._notes)
+        self._now: float = 0.0
         self._now_ms: int | None = None
+        self._checked: float | None = None
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -127,7 +139,7 @@ class BrokerCore:
         market = self._market
         if market is None:
             return None
-        moved = self._follow(market)
+        moved = self._follow(market) or not self._notes.empty
         if not all(map(self._knows, self._inputs)):
             return self._taken() if moved else None
         last = self._state.handled + ROWS_A_STEP
@@ -148,13 +160,60 @@ class BrokerCore:
         return done.seq if done is not None and done.journal == journal else 0
 
     def advance(self, now: float, at_ms: int) -> None:
-        """Learn the time; see :class:`workers.shared.worker.Timed`."""
-        self._now_ms = at_ms
+        """Learn the time; see :class:`workers.shared.worker.Timed`. In a live market time itself acts.
+
+        Raises LedgerBroken when a look at the books, every few minutes, finds that they do not balance.
+        """
+        self._now, self._now_ms = now, at_ms
+        if self._checked is None or now - self._checked >= CHECK_S:
+            self._checked = now
+            self._state.books.check()
+        if self._market is not None and self._state.ticking:
+            pit = self._market.pit
+            self._guard.run(lambda: pit.advance(at_ms))
 
     @property
     def deadline(self) -> float | None:
-        """When a step is wanted though nothing was received."""
-        return None
+        """When a step is wanted though nothing was received: something expires or arrives then."""
+        if self._market is None or self._now_ms is None or not self._state.ticking:
+            return None
+        at_ms = self._market.pit.next_ms()
+        return None if at_ms is None else self._now + max(at_ms - self._now_ms, 0) / 1000
+
+    def tick(self, source: str, tick: Tick) -> None:
+        """Act on a live price at once, before anything that waits; see ``workers.shared.core.Ticking``."""
+        market = self._market
+        if market is None or market.source != source or market.lockstep or tick.symbol != market.role.symbol:
+            return
+        received_ms = tick.at_ms if isinstance(tick, MarketState) else tick.received_ms
+        now_ms = max(self._now_ms or received_ms, received_ms)
+        self._guard.run(lambda: market.pit.tick(tick, now_ms))
+
+    def storage(self, *, available: bool) -> None:
+        """Learn whether the disk takes what is written: while it does not, no entries; exits go on."""
+        if self._market is None:
+            return
+        if available:
+            self._market.risk.lift(STORAGE, "the disk takes writes again")
+        else:
+            self._market.risk.curb(STORAGE, detail="the disk takes no writes")
+
+    def close(self) -> Step | None:
+        """Deal with what is open at an orderly end, as configured, in a last step; None when nothing moves.
+
+        To close a position now takes a quote that is still fresh. Without one the order waits on disk for the
+        first price of the next life.
+        """
+        market, wish = self._market, self._rules.on_shutdown
+        if market is None:
+            return None
+        if wish == "cancel":
+            market.liquidator.cancel_all(market.role.symbol, SHUTDOWN, entries_only=True)
+        elif wish == "close":
+            closing = market.liquidator.closing(market.role.symbol, SHUTDOWN)
+            if closing is not None and self._now_ms is not None:
+                market.pit.take_now(closing, self._now_ms)
+        return None if self._notes.empty else self._taken()
 
     def condition(self) -> Condition:
         """Say what is wrong: the curbs on trading, and the errors of the guard."""
@@ -192,11 +251,25 @@ class BrokerCore:
             return False
         row, message = taken
         state.handled = self._cursors[market.source] = row
-        market.floor.row(message)
+        if self._state.ticking and isinstance(message, Candle):
+            self._live_candle(market, message)
+        else:
+            market.floor.row(message)
         ended = isinstance(message, End)
         if ended or self._listeners:
             self._notes.outputs.append(Through(row, end=ended))
         return True
+
+    def _live_candle(self, market: _Market, candle: Candle) -> None:
+        """A candle stands in for the ticks that were missed in its time; else it has nothing new to say."""
+        state = self._state
+        watched = state.watched_ms <= candle.open_ms and state.quoted_ms >= candle.close_ms - STALE_MS
+        if watched and not candle.backfilled:
+            state.last_candle_ms = candle.close_ms
+            market.floor.fund_until(candle.symbol, candle.close_ms)
+        else:
+            late = self._now_ms is not None and self._now_ms - candle.close_ms > STALE_MS
+            market.floor.row(candle, resting_only=True, replayed=candle.backfilled or late)
 
     def _close(self, market: _Market) -> bool:
         """Admit the orders that are due. False: no row is open, or a strategy is not through it."""
@@ -283,7 +356,8 @@ class BrokerCore:
         )
         desk = Desk(state, terms, role, notes, clerk=clerk, risk=risk, dry_run=rules.dry_run)
         told = Instructions(state, role.symbol, notes, desk=desk, risk=risk, liquidator=liquidator)
-        return _Market(source, role, risk, floor, desk, told)
+        pit = Pit(state, terms, instrument, clerk=clerk, risk=risk, liquidator=liquidator, desk=desk)
+        return _Market(source, role, risk, liquidator, floor, pit, desk, told)
 
     def _knows(self, source: str) -> bool:
         return source in self._strategies or (self._market is not None and self._market.source == source)

@@ -11,7 +11,7 @@ from protocol.messages.trading import Side
 from workers.broker.money import CENT, ZERO, ceil_to, exactly, floor_to, ratio
 
 Liquidity = Literal["maker", "taker"]
-_BASIS_POINT: Final = Decimal("0.0001")
+BASIS_POINT: Final = Decimal("0.0001")
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -33,8 +33,8 @@ class Terms(Struct, frozen=True, kw_only=True):
 def taker_price(side: Side, price: Decimal, terms: Terms, tick: Decimal) -> Decimal:
     """Return ``price`` with slippage, rounded to the tick, both against the trader (never below a tick)."""
     if side == "buy":
-        return ceil_to(price * (1 + terms.slippage_bps * _BASIS_POINT), tick)
-    return max(floor_to(price * (1 - terms.slippage_bps * _BASIS_POINT), tick), tick)
+        return ceil_to(price * (1 + terms.slippage_bps * BASIS_POINT), tick)
+    return max(floor_to(price * (1 - terms.slippage_bps * BASIS_POINT), tick), tick)
 
 
 @exactly

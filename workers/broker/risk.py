@@ -11,7 +11,7 @@ from typing import Final
 
 from protocol.messages.trading import Order, TradeClosed, TradingChanged
 from workers.broker import breakers, store
-from workers.broker.breakers import BREAKERS, Limits
+from workers.broker.breakers import BREAKERS, OFF, Limits
 from workers.broker.denial import Denial, DenialCode
 from workers.broker.equity import sampled
 from workers.broker.ledger import Books
@@ -37,7 +37,7 @@ class Risk:
         curb = self._state.trading.of(order.strategy)
         if order.reduce_only or curb is None:
             return None
-        code = _CODES.get(curb.trigger, "halted" if curb.state == "halted" else "reducing")
+        code = "halted" if curb.state == "halted" else _CODES.get(curb.trigger, "reducing")
         return Denial(code, f"no new entries: {curb.trigger}" + (f", {curb.detail}" if curb.detail else ""))
 
     def mark(self) -> None:
@@ -46,7 +46,8 @@ class Risk:
         if state.trading.curbs:
             self.expire()
         period = state.at_ms // self._sample_every_ms
-        if not state.books.positions and self._marked == (state.books, period):
+        unchanged = self._marked == (state.books, period)
+        if unchanged and (self._limits is OFF or not state.books.positions):
             return
         self._marked = (state.books, period)
         equity = state.books.equity(state.marks)

@@ -50,7 +50,8 @@ class BrokerState(Struct, kw_only=True, omit_defaults=True):
     count the rows written to their tables. ``funding_ms`` is how far the funding file was booked, ``owed``
     are funding times whose rate is not known yet. ``sampled`` is the last period of the equity series.
     ``ticking``: this market has sent quotes; the last came at ``quoted_ms``, without a hole since
-    ``watched_ms``. ``errors`` are those of the guard.
+    ``watched_ms``. ``funding_due_ms`` is the next funding time that the venue of ``funding_symbol`` has
+    named. ``errors`` are those of the guard.
     """
 
     books: Books
@@ -80,6 +81,8 @@ class BrokerState(Struct, kw_only=True, omit_defaults=True):
     ticking: bool = False
     watched_ms: int = 0
     quoted_ms: int = 0
+    funding_due_ms: int | None = None
+    funding_symbol: str = ""
     errors: int = 0
     last_error: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -13,8 +13,10 @@ from protocol.journal import Journal
 from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
+from protocol.retention import Policy
 from workers.shared.config import WorkerConfig, decode
-from workers.shared.core import Core, Ticking
+from workers.shared.core import Core, Step, Ticking
+from workers.shared.housekeeping import Keep
 from workers.shared.log import set_level
 
 ConfigT = TypeVar("ConfigT", bound=WorkerConfig)
@@ -57,6 +59,11 @@ def never_done() -> Done | None:
     return None
 
 
+def no_last_step() -> Step | None:
+    """The answer of a worker that leaves all as it is."""
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Worker:
     """A room, ready to be driven: its core restored, its journal open.
@@ -66,7 +73,8 @@ class Worker:
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
-    ``services`` run beside the loop.
+    ``closing`` is asked for a last step at an orderly end. ``services`` run beside the loop. ``keeps`` bound
+    the worker's own tables, ``policy`` its stream.
     """
 
     core: Core
@@ -81,6 +89,9 @@ class Worker:
     condition: Callable[[], Condition] = Condition
     done: Callable[[], Done | None] = never_done
     services: tuple[Service, ...] = ()
+    closing: Callable[[], Step | None] = no_last_step
+    keeps: tuple[Keep, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True)

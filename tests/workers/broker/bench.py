@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import structs
@@ -94,6 +94,7 @@ class Bench:
     dry_run: bool = False
     limits: Limits = OFF
     funding: Sequence[Due] = ()
+    on_shutdown: Literal["keep", "cancel", "close"] = "keep"
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -134,7 +135,11 @@ class Bench:
         """Begin a new life from what is on disk."""
         state = restore(self.state, self.cash)
         rules = Rules(
-            terms=self.terms, limits=self.limits, schedule=FundingSchedule(self.funding), dry_run=self.dry_run
+            terms=self.terms,
+            limits=self.limits,
+            schedule=FundingSchedule(self.funding),
+            dry_run=self.dry_run,
+            on_shutdown=self.on_shutdown,
         )
         self.core = BrokerCore(["feed", *self.strategies], state, rules)
         self.received = dict(self.cursors)
@@ -152,7 +157,13 @@ class Bench:
 
     def turn(self) -> bool:
         """Take one step and commit it; False when there was none."""
-        step = self.core.step()
+        return self._commit(self.core.step())
+
+    def stop(self) -> None:
+        """End in order: the last step is committed."""
+        self._commit(self.core.close())
+
+    def _commit(self, step: Step | None) -> bool:
         if step is None:
             return False
         for write in step.writes:

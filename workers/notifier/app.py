@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
@@ -24,6 +25,8 @@ from workers.notifier.watch import Watch
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Context, Service, Worker
 
+LINGER_S: Final = 0.25
+"""How long a stop waits for the root's word of it, which is the last thing to tell."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -62,6 +65,7 @@ def build(context: Context) -> Worker:
         timed=core,
         condition=helpers.condition,
         services=helpers.services,
+        linger_s=LINGER_S if helpers.senders.deliveries else 0.0,
     )
 
 

@@ -74,7 +74,8 @@ class Worker:
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
     ``closing`` is asked for a last step at an orderly end. ``services`` run beside the loop. ``keeps`` bound
-    the worker's own tables, ``policy`` its stream.
+    the worker's own tables, ``policy`` its stream. ``linger_s``: how long it goes on after a stop was asked
+    for, so that it still hears of it.
     """
 
     core: Core
@@ -92,6 +93,7 @@ class Worker:
     closing: Callable[[], Step | None] = no_last_step
     keeps: tuple[Keep, ...] = ()
     policy: Policy = field(default_factory=Policy)
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True)

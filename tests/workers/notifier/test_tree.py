@@ -145,6 +145,6 @@ def is_repeat(texts: list[str], number: int) -> bool:
 
 def killed(root: RootProcess) -> int:
     """Kill the notifier; the number of kills made."""
-    child = wait_until(lambda: root.children().get("notifier", {}).get("pid"), what="a notifier")
-    os.kill(int(child), signal.SIGKILL)
+    child: int = wait_until(lambda: root.children().get("notifier", {}).get("pid") or 0, what="a notifier")
+    os.kill(child, signal.SIGKILL)
     return 1

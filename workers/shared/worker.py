@@ -74,16 +74,17 @@ def waits_for_the_disk(available: bool) -> bool:
 class Worker:
     """A room, ready to be driven: its core restored, its journal open.
 
-        ``inputs`` are the ids of the children whose streams it reads. ``role`` says to its own readers what it
-        is (None: it has no stream); ``encode`` turns the outputs of a step into bodies. ``source`` is what
-        readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
-        it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
-        asked after each step and at birth; what it returns is told to the root until that has noted it.
+    ``inputs`` are the ids of the children whose streams it reads. ``role`` says to its own readers what it
+    is (None: it has no stream); ``encode`` turns the outputs of a step into bodies. ``source`` is what
+    readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
+    it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
+    asked after each step and at birth; what it returns is told to the root until that has noted it.
     ``rewinds`` says of which producers the core knows records by a key of their own, so that a producer that
-        lost its last records with the machine's power may send them, or others, under numbers already used.
-        ``storage`` is told when the disk stops taking writes (False) and takes them again (True), and answers
-        whether the core goes on in memory meanwhile. ``closing`` is asked for a last step at an orderly end.
-        ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
+    lost its last records with the machine's power may send them, or others, under numbers already used.
+    ``storage`` is told when the disk stops taking writes (False) and takes them again (True), and answers
+    whether the core goes on in memory meanwhile. ``closing`` is asked for a last step at an orderly end.
+    ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
+    ``linger_s``: how long it goes on after a stop was asked for, so that it still hears of it.
     """
 
     core: Core
@@ -103,6 +104,7 @@ class Worker:
     rewinds: Callable[[Role], bool] = never
     storage: Callable[[bool], bool] = waits_for_the_disk
     policy: Policy = field(default_factory=Policy)
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -45,19 +45,19 @@ class Watch:
 
     def __init__(self) -> None:
         self.wanted = True
-        self._life: str | None = None
+        self.life: str | None = None
         self._former: deque[str] = deque(maxlen=FORMER_LIVES)
         self._seen: dict[str, int] = {}
 
     def meet(self, life: str) -> bool:
         """Learn that the producer speaks as ``life``; False when that life has ended already."""
-        if life == self._life:
+        if life == self.life:
             return True
         if life in self._former:
             return False
-        if self._life is not None:
-            self._former.append(self._life)
-        self._life, self.wanted = life, True
+        if self.life is not None:
+            self._former.append(self.life)
+        self.life, self.wanted = life, True
         self._seen.clear()
         return True
 

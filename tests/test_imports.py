@@ -55,7 +55,7 @@ ARROWS: Mapping[str, tuple[str, ...]] = {
     "strategy": ("shared", "protocol", "control"),
     "broker": ("shared", "protocol", "control"),
     "notifier": ("shared", "protocol", "control"),
-    "paper": ("broker", "protocol", "control"),
+    "paper": ("broker", "feed", "notifier", "strategy", "shared", "protocol", "control"),
     "demo": (),
 }
 
@@ -84,9 +84,19 @@ PURE = (
     "workers.feed.live.rejects", "workers.feed.live.resample", "workers.feed.live.skew",
     "workers.feed.live.state", "workers.feed.live.ticks", "workers.feed.live.validation",
     "workers.feed.live.wires",
-    "workers.strategy.ma_cross", "workers.strategy.evaluation", "workers.strategy.orders",
-    "workers.broker.desk", "workers.broker.floor", "workers.broker.intake", "workers.broker.ledger",
-    "workers.broker.matching", "workers.broker.money", "workers.broker.orders", "workers.broker.sizing",
+    "workers.strategy.book", "workers.strategy.champion", "workers.strategy.desk",
+    "workers.strategy.donchian",
+    "workers.strategy.evaluation", "workers.strategy.fingerprint", "workers.strategy.guard",
+    "workers.strategy.indicators", "workers.strategy.inputs", "workers.strategy.inquiry",
+    "workers.strategy.ma_cross", "workers.strategy.rehearsal", "workers.strategy.remote",
+    "workers.strategy.orders", "workers.strategy.rows", "workers.strategy.rsi_reversal",
+    "workers.strategy.state", "workers.strategy.troubles", "workers.strategy.watch",
+    "workers.broker.bracket", "workers.broker.breakers", "workers.broker.clerk", "workers.broker.desk",
+    "workers.broker.equity", "workers.broker.fitness", "workers.broker.floor", "workers.broker.instructions",
+    "workers.broker.intake", "workers.broker.latency", "workers.broker.ledger", "workers.broker.liquidation",
+    "workers.broker.margin", "workers.broker.matching", "workers.broker.matching_candle",
+    "workers.broker.money", "workers.broker.orders", "workers.broker.risk", "workers.broker.round_trips",
+    "workers.broker.sizing", "workers.broker.trading_state", "workers.broker.trailing",
     "workers.notifier.schedule", "workers.notifier.wording",
 )  # fmt: skip
 """Events and time in, decisions out: these files import nothing that has a clock or a side effect."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
@@ -45,6 +46,8 @@ max_restarts = 20
 period = "10m"
 on_exhausted = "hold"                 # all that can run goes on | "exit"
 state_dir = "var"
+alert_command = []                    # ["program", ...]: tells a critical event when the notifier cannot
+alert_after = "60s"                   # for that long the notifier must have been away
 health = "5m"                         # how often the root logs a line on the health of all
 
 [defaults.config]
@@ -59,13 +62,32 @@ _MODE: Final = re.compile(r'^mode = "(?:paper|live)".*$', re.MULTILINE)
 _FILE: Final = re.compile(r'^(file = )"([^"]+)"', re.MULTILINE)
 
 
+_TEMPLATES: Final = "supervisor_tree.templates"
+"""Installed modules that change what is written, each the option of its name: METAVAR, HELP, and
+apply(text, value, folder) -> text, which raises ValueError with a sentence."""
+
+
+def _template_options(function: Callable[..., None]) -> Callable[..., None]:
+    for entry in entry_points(group=_TEMPLATES):
+        template = entry.load()
+        function = click.option(f"--{entry.name}", metavar=template.METAVAR, help=template.HELP)(function)
+    return function
+
+
 @click.command("init", short_help="Write a commented tree file.")
 @click.argument("path", required=False, metavar="[FILE]")
 @click.option("--from", "base", metavar="NAME", help="The built-in tree to begin with (default: demo).")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
+@_template_options
 @tree_options
 def command(
-    *, path: str | None, base: str | None, force: bool, config: str | None, state_dir: str | None
+    *,
+    path: str | None,
+    base: str | None,
+    force: bool,
+    config: str | None,
+    state_dir: str | None,
+    **templates: str | None,
 ) -> None:
     """Write a commented tree file to begin with: ./supervisor.toml, or FILE.
 
@@ -79,7 +101,7 @@ def command(
     if state_dir is not None:
         raise click.UsageError("--state-dir has no meaning here; write state_dir into the file")
     target = surroundings().cwd / (path or config or "supervisor.toml")
-    text = _HEAD + _body(base)
+    text = _templated(_HEAD + _body(base), templates, target.parent)
     try:
         with target.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
@@ -88,6 +110,18 @@ def command(
     except OSError as error:
         raise Failure(f"cannot write {target}: {error.strerror}", FAILED) from error
     click.echo(f"wrote {target}; next: supervisor check, then supervisor start")
+
+
+def _templated(text: str, wanted: Mapping[str, str | None], folder: Path) -> str:
+    for entry in entry_points(group=_TEMPLATES):
+        value = wanted.get(entry.name.replace("-", "_"))
+        try:
+            text = text if value is None else entry.load().apply(text, value, folder)
+        except ValueError as error:
+            raise Failure(str(error), USAGE) from error
+        except OSError as error:
+            raise Failure(f"--{entry.name} {value}: {error}", FAILED) from error
+    return text
 
 
 def _body(base: str | None) -> str:

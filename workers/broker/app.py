@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from protocol.codec import ACCOUNT
 from protocol.messages.control import Done
-from protocol.messages.stream import AccountRole
+from protocol.messages.stream import AccountRole, OrdersRole
 from workers.broker.config import BrokerConfig, OtherCash, refuse_later_features
-from workers.broker.core import BrokerCore
+from workers.broker.core import BrokerCore, Rules
 from workers.broker.fence import hold
+from workers.broker.funding import FundingSchedule, load
 from workers.broker.state import restore
-from workers.broker.store import TABLES
+from workers.broker.store import TABLES, check_ledger
+from workers.broker.teller import Teller
+from workers.shared.instructing import instructions_file
 from workers.shared.worker import Context, Worker
 
 
@@ -23,19 +26,41 @@ def build(context: Context) -> Worker:
     child = context.launch.child
     config = context.config(BrokerConfig)
     refuse_later_features(config, child)
+    rules = _rules(context, config)
     hold(context.data_file(".lock"))
     journal = context.open_journal(tables=TABLES, durability=config.durability)
     state = restore(journal.state(), config.cash)
+    check_ledger(journal.connection, state.books)
     if state.books.cash0 != config.cash:
         raise OtherCash(child, config.cash, state.books.cash0)
-    core = BrokerCore(config.inputs, state, config.terms, dry_run=config.mode == "dry-run")
+    core = BrokerCore(config.inputs, state, rules)
+    told = instructions_file(context.data_file(".db").parent.parent, child)
+    teller = Teller(core, told, journal.connection)
     return Worker(
         core=core,
         journal=journal,
         inputs=config.inputs,
         role=AccountRole(),
         encode=ACCOUNT.encode,
+        timed=core,
+        ticking=core,
+        condition=core.condition,
         done=lambda: done(core),
+        closing=core.close,
+        services=(teller.serve,),
+        # An order is known by its id; but what a listening strategy decides again may be another thing.
+        rewinds=lambda role: isinstance(role, OrdersRole) and not role.listens,
+    )
+
+
+def _rules(context: Context, config: BrokerConfig) -> Rules:
+    name = config.funding_file
+    return Rules(
+        terms=config.terms,
+        limits=config.limits,
+        schedule=FundingSchedule() if name is None else load(context.path(name)),
+        dry_run=config.mode == "dry-run",
+        on_shutdown=config.on_shutdown,
     )
 
 

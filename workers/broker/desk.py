@@ -8,43 +8,83 @@ refused as stale. The unique key of the table ``orders`` is the net beneath.
 from __future__ import annotations
 
 import hashlib
-from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from protocol.messages.stream import MarketRole
-from protocol.messages.trading import Order
+from protocol.messages.trading import Cancel, Order
 from workers.broker import store
+from workers.broker.clerk import Clerk
+from workers.broker.denial import Denial
+from workers.broker.fitness import fault
+from workers.broker.latency import latency_ms
 from workers.broker.matching import Terms
-from workers.broker.money import text
 from workers.broker.notes import Notes
 from workers.broker.orders import Happened, WorkingOrder
-from workers.broker.sizing import Account, Admission, Denial, admit
+from workers.broker.risk import Risk
+from workers.broker.sizing import Admission, admit, on_grid
 from workers.broker.state import BrokerState, Seen
+from workers.broker.trailing import stop_at
 
 REMEMBERED_ROWS: Final = 500
 
 
 class Desk:
-    """Admits orders (R13). Changes the state and notes what follows from it."""
+    """Admits orders (R13) and cancels. Owned by the core; changes the state and notes what follows."""
 
     def __init__(
-        self, state: BrokerState, terms: Terms, market: MarketRole, notes: Notes, *, dry_run: bool
+        self,
+        state: BrokerState,
+        terms: Terms,
+        market: MarketRole,
+        notes: Notes,
+        *,
+        clerk: Clerk,
+        risk: Risk,
+        dry_run: bool,
     ) -> None:
-        self._state, self._terms, self._market = state, terms, market
-        self._notes, self._dry_run = notes, dry_run
+        self._state, self._terms, self._market, self._notes = state, terms, market, notes
+        self._clerk, self._risk, self._dry_run = clerk, risk, dry_run
 
-    def order(self, order: Order, *, row: int, stale: bool) -> None:
-        """Admit or deny an order at the close of ``row``. The same order again changes nothing."""
-        content = hashlib.sha256(msgspec.msgpack.encode(order)).hexdigest()[:16]
-        seen = self._state.known.get(order.client_order_id)
-        if seen is None:
-            self._state.known[order.client_order_id] = Seen(row, content)
-            self._decide(order, stale=stale)
-        elif seen.content != content:
-            self._conflict(order, content, row)
+    def order(self, order: Order, *, row: int, stale: str | None = None) -> None:
+        """Admit or deny an order at the close of ``row``. The same order again changes nothing.
+
+        ``stale`` says why it comes too late, where it does.
+        """
+        if self._is_new(order, row):
+            self._decide(order, row=row, stale=stale)
+
+    def cancel(self, cancel: Cancel, *, row: int, by_operator: bool = False) -> str | None:
+        """Cancel an order, with its replacement in one step; return the code of a denial."""
+        content = _fingerprint(cancel)
+        if self._state.known.get(cancel.client_order_id) == Seen(row, content):
+            return None
+        self._state.known[cancel.client_order_id] = Seen(row, content)
+        denial = self._cancel(cancel, row, by_operator=by_operator)
+        code, detail = (denial.code, denial.detail) if denial else (None, None)
+        at_ms = self._state.at_ms
+        self._notes.writes.append(store.insert_cancel(cancel, row=row, at_ms=at_ms, code=code, detail=detail))
+        if denial is not None:
+            facts = {"cancel": cancel.client_order_id, "order": cancel.target}
+            self._notes.log("WARNING", "cancel denied", **facts, code=code, detail=detail)
+        return code
+
+    def take_place(self, target: WorkingOrder, order: Order) -> bool:
+        """End an order and admit its replacement, or leave it as it is where that must be denied."""
+        if not self._is_new(order, self._state.handled):
+            return False
+        del self._state.working[target.client_order_id]
+        verdict = self._verdict(order, stale=None)
+        if isinstance(verdict, Denial):
+            self._state.working[target.client_order_id] = target
+            self._deny(order, verdict)
+            return False
+        self._clerk.cancel(target, "replaced")
+        self._accept(order, verdict, self._state.handled, parent=target.parent)
+        return True
 
     def forget(self, row: int) -> None:
         """Let go of ids from before the last ``REMEMBERED_ROWS`` rows."""
@@ -52,49 +92,68 @@ class Desk:
         for name in list(takewhile(lambda name: known[name].row <= horizon, known)):
             del known[name]
 
-    def _decide(self, order: Order, *, stale: bool) -> None:
+    def used(self, order: Order) -> None:
+        """Deny an order under an id that is on record from long ago."""
+        self._conflict(order, _fingerprint(order), self._state.handled)
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def _is_new(self, order: Order, row: int) -> bool:
+        content, name = _fingerprint(order), order.client_order_id
+        seen = self._state.known.get(name)
+        if seen is None and name not in self._state.working:
+            self._state.known[name] = Seen(row, content)
+            return True
+        if seen is None or seen.content != content:
+            self._conflict(order, content, row)
+        return False
+
+    def _decide(self, order: Order, *, row: int, stale: str | None) -> None:
         verdict = self._verdict(order, stale=stale)
         if isinstance(verdict, Denial):
             self._deny(order, verdict)
         else:
-            self._accept(order, verdict)
+            self._accept(order, verdict, row)
 
-    def _verdict(self, order: Order, *, stale: bool) -> Admission | Denial:
-        mark = self._state.marks.get(order.symbol)
-        if stale:
-            return Denial("stale", f"decided on row {order.row}, which is closed")
+    def _verdict(self, order: Order, *, stale: str | None) -> Admission | Denial:
+        state = self._state
+        mark = state.marks.get(order.symbol)
+        if stale is not None:
+            return Denial("stale", stale)
         if self._dry_run:
             return Denial("dry_run", 'mode is "dry-run": nothing is submitted; set mode = "paper"')
         if order.symbol != self._market.symbol:
             return Denial("unknown_symbol", f"this broker trades {self._market.symbol}")
         if mark is None:
             return Denial("no_price", "no price has been seen yet")
-        return admit(order, self._account(mark))
+        if not (self._market.lockstep or self._market.instrument.filters_known):
+            return Denial("unknown_filters", "the venue's price and amount grids are not known")
+        denial = fault(order, state.at_ms, mark) or self._risk.refusal(order)
+        return denial or admit(order, self._clerk.account(order.symbol))
 
-    def _account(self, mark: Decimal) -> Account:
-        state = self._state
-        return Account(
-            books=state.books,
-            working=state.working,
-            equity=state.books.equity(state.marks),
-            mark=mark,
-            instrument=self._market.instrument,
-            terms=self._terms,
-        )
-
-    def _accept(self, order: Order, admission: Admission) -> None:
-        new = WorkingOrder.of(order, admission.quantity, admission.estimate)
-        taken = new.after(Happened.SUBMITTED).after(Happened.ACCEPTED)
-        self._state.working.append(taken)
-        self._keep(order, taken, quantity=text(taken.quantity))
-        self._notes.announce(taken, "accepted", self._state.at_ms)
+    def _accept(self, order: Order, admission: Admission, row: int, *, parent: str | None = None) -> None:
+        state, tick = self._state, self._market.instrument.tick
+        mark = state.marks[order.symbol]
+        new = on_grid(WorkingOrder.of(order, admission.quantity, admission.estimate), tick)
+        if order.trail is not None:
+            new = replace(new, best=mark, stop=stop_at(order.side, mark, order.trail, tick))
+        decided = order.decided_price or mark
+        due = state.at_ms + self._wait_ms(order)
+        placed = {"row": row, "accepted_ms": state.at_ms, "due_ms": due, "decided_price": decided}
+        taken = self._clerk.place(replace(new, parent=parent, **placed), order)
+        self._risk.ordered(order)
         self._notes.log("INFO", "order accepted", **_facts(order), quantity=taken.quantity)
+
+    def _wait_ms(self, order: Order) -> int:
+        """How long an order is on its way: without quotes only where an entry waits on purpose."""
+        delay_ms = 0 if order.reduce_only else self._terms.entry_delay_ms
+        return delay_ms + latency_ms(order.client_order_id) if self._state.ticking else delay_ms
 
     def _deny(self, order: Order, denial: Denial) -> None:
         self._state.denied += 1
         denied = WorkingOrder.of(order).after(Happened.DENIED)
-        self._keep(order, denied, code=denial.code, detail=denial.detail)
-        self._notes.announce(denied, "denied", self._state.at_ms, denial.code, denial.detail)
+        self._clerk.record(order, denied, code=denial.code, detail=denial.detail)
+        self._clerk.announce(denied, denial.code, denial.detail)
         level = "INFO" if denial.code == "dry_run" else "WARNING"
         self._notes.log(level, "order denied", **_facts(order), code=denial.code, detail=denial.detail)
 
@@ -105,31 +164,36 @@ class Desk:
             return
         self._state.known[own_id] = Seen(row, content)
         detail = f"the id {order.client_order_id} belongs to an order with other content"
-        renamed = msgspec.structs.replace(order, client_order_id=own_id)
-        self._deny(renamed, Denial("duplicate_id", detail))
+        self._deny(replace(order, client_order_id=own_id), Denial("duplicate_id", detail))
 
-    def _keep(
-        self,
-        order: Order,
-        held: WorkingOrder,
-        *,
-        quantity: str | None = None,
-        code: str | None = None,
-        detail: str | None = None,
-    ) -> None:
-        state = self._state
-        state.orders += 1
-        self._notes.writes.append(
-            store.insert_order(
-                state.orders,
-                order,
-                status=held.state.value,
-                quantity=quantity,
-                at_ms=state.at_ms,
-                code=code,
-                detail=detail,
-            )
-        )
+    # --- cancels --------------------------------------------------------------------------------
+
+    def _cancel(self, cancel: Cancel, row: int, *, by_operator: bool) -> Denial | None:
+        target = self._state.working.get(cancel.target)
+        if target is None:
+            return Denial("unknown_order", f"no order {cancel.target!r} is working")
+        if not by_operator and cancel.strategy != target.strategy:
+            return Denial("not_its_own", f"order {cancel.target!r} belongs to {target.strategy!r}")
+        if self._state.ticking:
+            self._ask(cancel, target)
+        elif cancel.replacement is not None:
+            self.take_place(target, cancel.replacement)
+        else:
+            self._clerk.cancel(target.after(Happened.CANCEL_ASKED))
+        return None
+
+    def _ask(self, cancel: Cancel, target: WorkingOrder) -> None:
+        """In a live market a cancel takes its time, and the order may fill until then."""
+        if target.cancel_ms is not None:
+            return
+        asked = target.after(Happened.CANCEL_ASKED)
+        due = self._state.at_ms + latency_ms(cancel.client_order_id)
+        self._clerk.keep(replace(asked, cancel_ms=due, replacement=cancel.replacement))
+        self._clerk.announce(asked)
+
+
+def _fingerprint(message: Order | Cancel) -> str:
+    return hashlib.sha256(msgspec.msgpack.encode(message)).hexdigest()[:16]
 
 
 def _facts(order: Order) -> dict[str, Any]:

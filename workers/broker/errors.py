@@ -5,7 +5,9 @@ BrokerError
 |-- IllegalTransition   an order was told something that cannot follow its state (a defect of the caller)
 |-- UnfitInput          an input is neither a market nor a strategy (PersonMustLook: exit 78)
 |-- LedgerBroken        the books do not add up             (PersonMustLook: exit 78)
-`-- CorruptState        the stored state cannot be read back (PersonMustLook: exit 78)
+|-- CorruptState        the stored state cannot be read back (PersonMustLook: exit 78)
+|-- OtherVersion        the stored state is of another version (PersonMustLook: exit 78)
+`-- BadFundingFile      the file of funding rates is not one    (PersonMustLook: exit 78)
 ```
 ``IllegalTransition`` lives beside its table in ``orders.py``.
 """
@@ -13,6 +15,7 @@ BrokerError
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 from protocol.messages.stream import Role
 from workers.shared.exits import PersonMustLook
@@ -64,4 +67,33 @@ class CorruptState(BrokerError, PersonMustLook):
         return (
             f"the stored state of the broker cannot be read ({self.cause}): put back a backup of"
             " data/broker.db, or start with a fresh state directory"
+        )
+
+
+class OtherVersion(BrokerError, PersonMustLook):
+    """The stored state is of another version of this program; nothing was changed."""
+
+    def __init__(self, found: int, wanted: int) -> None:
+        super().__init__(found, wanted)
+        self.found, self.wanted = found, wanted
+
+    def __str__(self) -> str:
+        return (
+            f"these books were kept by another version (their form is {self.found}, this program reads"
+            f" {self.wanted}): go on with the program that kept them, or begin a new account with a fresh"
+            " state directory; nothing was changed"
+        )
+
+
+class BadFundingFile(BrokerError, PersonMustLook):
+    """The file of funding rates cannot be used."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path, found)
+        self.path, self.found = path, found
+
+    def __str__(self) -> str:
+        return (
+            f"funding file {self.path}: {self.found}; it needs the header ts_ms,rate and rows in order of"
+            " time, such as 1641600000000,0.0001 (an empty rate: not known)"
         )

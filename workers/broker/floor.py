@@ -1,131 +1,258 @@
-"""The trading floor: what a row of the market does to the orders at work and to the position."""
+"""The trading floor in candle mode: what a row of the market does to the orders at work and to the position.
+
+```
+funding due -> open: expiry, market orders, limits that arrive -> inside: stops by the way the price meets
+them, liquidation between them -> limits -> stops of what the limits opened -> trailing stops move -> close:
+mark, funding
+```
+Stops come before limits, so that a stop wins over a target in one candle; what is placed inside a candle is
+met by the stops of that candle only. In a market that sends quotes (``ticking``) candles stand in for ticks
+that were missed: then they touch only what rests.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
+
+from msgspec.structs import replace
+
 from protocol.messages.market import Candle, Funding, Instrument, MarketRecord
-from protocol.messages.trading import Fill, OrderStatus
-from workers.broker import store
+from workers.broker.clerk import Clerk
+from workers.broker.funding import SAME_EVENT_MS, FundingSchedule
 from workers.broker.ledger import Flow
-from workers.broker.matching import Execution, Terms, execute
-from workers.broker.money import ZERO, text
+from workers.broker.liquidation import Liquidator
+from workers.broker.matching import Liquidity, Terms, at_least_as_good, taker_price
+from workers.broker.matching_candle import (
+    best_of,
+    marketable,
+    path_rank,
+    touched,
+    traded_through,
+    volume_for_limits,
+)
 from workers.broker.notes import Notes
-from workers.broker.orders import FINAL_STATES, Happened, OrderState, WorkingOrder
+from workers.broker.orders import Happened, WorkingOrder
+from workers.broker.risk import Risk
+from workers.broker.sizing import fillable
 from workers.broker.state import BrokerState
+from workers.broker.trailing import raised
 
 
 class Floor:
-    """Fills orders in candle mode. Changes the state and notes what follows from it."""
+    """Owned by the core; changes the state and notes what follows from it."""
 
-    def __init__(self, state: BrokerState, terms: Terms, instrument: Instrument, notes: Notes) -> None:
+    def __init__(
+        self,
+        state: BrokerState,
+        terms: Terms,
+        instrument: Instrument,
+        notes: Notes,
+        *,
+        clerk: Clerk,
+        risk: Risk,
+        liquidator: Liquidator,
+        schedule: FundingSchedule,
+    ) -> None:
         self._state, self._terms, self._instrument, self._notes = state, terms, instrument, notes
+        self._clerk, self._risk, self._liquidator, self._schedule = clerk, risk, liquidator, schedule
+        self._next_funding = schedule.after(state.funding_ms)
+        self._replayed = False
 
-    def row(self, message: MarketRecord, row: int) -> None:
-        """Deal with a row: fills at a candle's open, then its close is the mark; funding; the end."""
+    def row(self, message: MarketRecord, *, resting_only: bool = False, replayed: bool = False) -> None:
+        """Deal with a row: fills of a candle, then its close is the mark; funding; the end.
+
+        ``resting_only``: market orders wait for a quote. ``replayed``: the fills are told to be so.
+        """
         state = self._state
         if not state.flows:
             cash = state.books.cash0
             self._notes.flows(state, (Flow("deposit", cash, cash),), "deposit", _time_of(message))
         match message:
             case Candle():
-                if state.working:
-                    self._open(message, row)
-                state.marks[message.symbol] = message.close
-                state.at_ms = state.last_candle_ms = message.close_ms
+                self._replayed = replayed
+                self.fund_until(message.symbol, message.open_ms)
+                if state.working or state.books.positions:
+                    self._trade(message, resting_only=resting_only)
+                self.quiet(message)
             case Funding():
-                self._fund(message)
+                state.at_ms = max(state.at_ms, message.at_ms)
+                self.funding(message)
             case _:
                 state.end = message.on_end
                 state.at_ms = max(state.at_ms, message.at_ms)
 
-    def _open(self, candle: Candle, row: int) -> None:
+    def quiet(self, candle: Candle) -> None:
+        """Take a candle's close as the mark, without trading."""
         state = self._state
+        state.marks[candle.symbol] = candle.close
+        state.at_ms = max(state.at_ms, candle.close_ms)
+        state.last_candle_ms = candle.close_ms
+        self.fund_until(candle.symbol, candle.close_ms)
+        self._risk.mark()
+
+    # --- funding --------------------------------------------------------------------------------
+
+    def fund_until(self, symbol: str, now_ms: int) -> None:
+        """Book what the funding file has up to now."""
+        if self._next_funding is None or self._next_funding > now_ms:
+            return
+        state = self._state
+        for due in self._schedule.due(state.funding_ms, now_ms):
+            self._fund(symbol, due.at_ms, due.rate)
+            state.funding_ms = due.at_ms
+        self._next_funding = self._schedule.after(state.funding_ms)
+
+    def funding(self, funding: Funding) -> None:
+        """Book a funding that the feed tells, or settle the one that waited for its rate."""
+        state = self._state
+        for owed in state.owed:
+            if owed.symbol == funding.symbol and abs(owed.at_ms - funding.at_ms) < SAME_EVENT_MS:
+                state.owed.remove(owed)
+                self._clerk.fund(owed.symbol, owed.at_ms, funding.rate, owed)
+                return
+        self._fund(funding.symbol, funding.at_ms, funding.rate)
+
+    def _fund(self, symbol: str, at_ms: int, rate: Decimal | None) -> None:
+        state = self._state
+        last = state.funded_ms.get(symbol)
+        if last is None or at_ms - last >= SAME_EVENT_MS:
+            state.funded_ms[symbol] = at_ms
+            self._clerk.fund(symbol, at_ms, rate)
+
+    # --- one candle -----------------------------------------------------------------------------
+
+    def _trade(self, candle: Candle, *, resting_only: bool) -> None:
+        state, fills = self._state, self._state.fills
         state.marks[candle.symbol] = candle.open
         state.at_ms = candle.open_ms
-        waiting, state.working = state.working, []
-        for order in waiting:
-            after = self._fill(order, candle, row) if order.symbol == candle.symbol else order
-            if after.state not in FINAL_STATES:
-                state.working.append(after)
-        state.books.check()
+        self._liquidate(candle, candle.open, candle.open)
+        if state.working:
+            self._work(candle, resting_only=resting_only)
+        self._liquidate(candle, candle.low, candle.high)
+        if state.fills != fills:
+            state.books.check()
 
-    def _fill(self, order: WorkingOrder, candle: Candle, row: int) -> WorkingOrder:
-        got = execute(order, candle.open, self._state.books, self._instrument, self._terms)
-        if got.quantity:
-            order = self._book(order, got, row)
-        if order.state is OrderState.FILLED:
-            self._settle(order, "filled", None)
-            return order
-        order = order.after(Happened.CANCELLED)
-        self._settle(order, "cancelled", got.short_of)
-        self._notes.log("WARNING", "order cancelled", order=order.client_order_id, code=got.short_of)
-        return order
+    def _work(self, candle: Candle, *, resting_only: bool) -> None:
+        self._liquidator.expire(candle.open_ms)
+        for order in self._here(candle):
+            self._at_open(order, candle, resting_only=resting_only)
+        self._stops(candle)
+        self._liquidate(candle, candle.low, candle.high)
+        self._limits(candle)
+        self._stops(candle)
+        self._trail(candle)
 
-    def _book(self, order: WorkingOrder, got: Execution, row: int) -> WorkingOrder:
-        state, contract = self._state, self._instrument.contract
-        signed = got.quantity if order.side == "buy" else -got.quantity
-        booking = state.books.traded(order.symbol, contract, signed, got.price, got.fee)
-        state.books = booking.books
-        state.fills += 1
-        fill = Fill(
-            fill_id=f"{order.client_order_id}:{order.fills + 1}",
-            client_order_id=order.client_order_id,
-            strategy=order.strategy,
-            symbol=order.symbol,
-            side=order.side,
-            price=got.price,
-            quantity=got.quantity,
-            fee=got.fee,
-            realised=booking.realised,
-            position=state.books.quantity(order.symbol),
-            at_ms=state.at_ms,
-            row=row,
-        )
-        self._note(fill, booking.flows)
-        return order.after_fill(got.quantity)
+    def _here(self, candle: Candle) -> list[WorkingOrder]:
+        """Return the orders that this candle may touch: on its symbol, and in the market when it opened."""
+        working = self._state.working.values()
+        return [o for o in working if o.symbol == candle.symbol and o.due_ms <= candle.open_ms]
 
-    def _note(self, fill: Fill, flows: tuple[Flow, ...]) -> None:
-        state, notes = self._state, self._notes
-        notes.outputs.append(fill)
-        notes.writes.append(store.insert_fill(state.fills, fill))
-        notes.flows(state, flows, fill.fill_id, fill.at_ms)
-        held = state.books.positions.get(fill.symbol)
-        notes.writes.append(store.put_position(fill.symbol, held, fill.at_ms))
-        notes.log(
-            "INFO",
-            "order filled",
-            order=fill.client_order_id,
-            symbol=fill.symbol,
-            side=fill.side,
-            price=fill.price,
-            quantity=fill.quantity,
-            fee=fill.fee,
-            realised=fill.realised,
-            position=fill.position,
-            equity=state.books.equity(state.marks),
-        )
+    def _again(self, order: WorkingOrder) -> WorkingOrder | None:
+        """Return an order as it is now: the fill of another may have changed or ended it."""
+        return self._state.working.get(order.client_order_id)
 
-    def _settle(self, order: WorkingOrder, status: OrderStatus, code: str | None) -> None:
-        at_ms, filled = self._state.at_ms, text(order.filled)
-        self._notes.writes.append(
-            store.update_order(order.client_order_id, status=status, filled=filled, code=code, at_ms=at_ms)
-        )
-        self._notes.announce(order, status, at_ms, code)
-
-    def _fund(self, funding: Funding) -> None:
-        state, notes, symbol = self._state, self._notes, funding.symbol
-        state.at_ms = max(state.at_ms, funding.at_ms)
-        mark, quantity = state.marks.get(symbol), state.books.quantity(symbol)
-        if mark is None or not quantity or funding.at_ms <= state.funded_ms.get(symbol, -1):
+    def _at_open(self, order: WorkingOrder, candle: Candle, *, resting_only: bool) -> None:
+        here = self._again(order)
+        if here is None:
             return
-        booking = state.books.funded(symbol, mark, funding.rate)
-        state.funded_ms[symbol] = funding.at_ms
-        state.books = booking.books
-        notes.flows(state, booking.flows, f"funding {symbol}", funding.at_ms)
-        paid = sum((flow.amount for flow in booking.flows), ZERO)
-        amounts = {"rate": funding.rate, "mark": mark, "quantity": quantity, "amount": paid}
-        plain = {name: text(amount) for name, amount in amounts.items()}
-        notes.writes.append(store.insert_funding(symbol, funding.at_ms, **plain))
-        notes.log("INFO", "funding", symbol=symbol, **amounts)
+        if here.kind == "market" or (here.triggered and not here.is_limit):
+            if not resting_only:
+                self._take(here, candle.open)
+        elif here.is_limit and not here.met:
+            self._arrive(here, candle.open)
+
+    def _arrive(self, order: WorkingOrder, price: Decimal) -> None:
+        """Let a limit meet the market for the first time: it takes what it can, or rests."""
+        assert order.limit is not None
+        if order.post_only and at_least_as_good(order.side, price, order.limit):
+            self._clerk.move(order, Happened.REJECTED, "would_cross", f"the price is {price}")
+            return
+        paid = marketable(order, price, self._terms, self._instrument.tick)
+        if paid is not None:
+            self._fill(order, paid, cut_short=True)
+        elif order.time_in_force == "ioc":
+            self._clerk.move(order, Happened.CANCELLED, "not_marketable")
+        else:
+            self._clerk.keep(replace(order, met=True))
+
+    def _stops(self, candle: Candle) -> None:
+        """Trigger the stops that the candle reaches, in the order in which a falling or rising price does."""
+        waiting = [order for order in self._here(candle) if order.waits_for_trigger]
+        for order in sorted(waiting, key=lambda o: (o.side, path_rank(o.side, o.stop))):
+            here = self._again(order)
+            if here is None:
+                continue
+            price = touched(here, candle, from_open=here.row < self._state.handled)
+            if price is not None:
+                self._liquidate_before(here, candle)
+                if (still := self._again(here)) is not None:
+                    self._trigger(still, price)
+
+    def _liquidate_before(self, stop: WorkingOrder, candle: Candle) -> None:
+        """Liquidate first where the price meets that level before it meets the stop."""
+        level = self._liquidator.reached(candle.symbol, candle.low, candle.high)
+        if level is None or stop.stop is None:
+            return
+        if level > stop.stop if stop.side == "sell" else level < stop.stop:
+            self._liquidate(candle, candle.low, candle.high)
+
+    def _trigger(self, order: WorkingOrder, price: Decimal) -> None:
+        if order.kind != "stop_limit":
+            self._take(order.after(Happened.TRIGGERED), price)
+            return
+        moved = self._clerk.move(replace(order, row=self._state.handled), Happened.TRIGGERED)
+        self._arrive(moved, price)
+
+    def _limits(self, candle: Candle) -> None:
+        volume = volume_for_limits(candle, self._instrument.step)
+        for order in self._here(candle):
+            here = self._again(order)
+            if here is None or not here.is_limit or here.row >= self._state.handled:
+                continue
+            if volume > 0 and traded_through(here, candle):
+                assert here.limit is not None
+                got = self._fill(here, here.limit, most=volume, liquidity="maker")
+                volume -= got
+
+    def _trail(self, candle: Candle) -> None:
+        for order in self._here(candle):
+            if order.waits_for_trigger and order.trail is not None:
+                best = best_of(order, candle, placed_inside=order.row >= self._state.handled)
+                moved = raised(order, best, self._instrument.tick)
+                if moved is not order:
+                    self._clerk.keep(moved)
+
+    def _liquidate(self, candle: Candle, low: Decimal, high: Decimal) -> None:
+        level = self._liquidator.reached(candle.symbol, low, high)
+        if level is None:
+            return
+        order = self._liquidator.closing(candle.symbol, "liquidation")
+        if order is not None:
+            long = order.side == "sell"
+            self._take(order, min(level, high) if long else max(level, low))
+
+    # --- fills ----------------------------------------------------------------------------------
+
+    def _take(self, order: WorkingOrder, price: Decimal) -> None:
+        self._fill(order, taker_price(order.side, price, self._terms, self._instrument.tick), cut_short=True)
+
+    def _fill(
+        self,
+        order: WorkingOrder,
+        price: Decimal,
+        *,
+        most: Decimal | None = None,
+        liquidity: Liquidity = "taker",
+        cut_short: bool = False,
+    ) -> Decimal:
+        """Fill an order as far as the account carries it; ``cut_short``: what it does not is cancelled."""
+        wanted = order.rest if most is None else min(order.rest, most)
+        able, code = fillable(order, wanted, price, self._clerk.account(order.symbol))
+        if able > 0:
+            order = self._clerk.fill(order, able, price, liquidity, replayed=self._replayed)
+        if (cut_short or able < wanted) and self._again(order) is not None and order.rest > 0:
+            self._clerk.move(order, Happened.CANCELLED, code)
+        return able
 
 
 def _time_of(message: MarketRecord) -> int:

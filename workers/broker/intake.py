@@ -17,9 +17,9 @@ from protocol.messages.trading import Cancel, Order, Signal, Through
 
 
 class Taken(NamedTuple):
-    """Orders that are due, and the last seq that was used with them (None: nothing was)."""
+    """Orders and cancels that are due, and the last seq that was used with them (None: nothing was)."""
 
-    orders: list[Order]
+    orders: list[Order | Cancel]
     last_seq: int | None
 
 
@@ -50,17 +50,19 @@ class StrategyInbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Order | Through]] = deque()
+        self._waiting: deque[tuple[int, Order | Cancel | Through]] = deque()
         self._reach = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def take(self, records: Sequence[Record]) -> None:
-        """Keep orders and horizons. Signals are not the broker's; of horizons in a row the last says all."""
+        """Keep orders, cancels and horizons. Signals are not the broker's; of horizons in a row the last says
+        all.
+        """
         for record in records:
             message = STRATEGY.decode(record.body)
-            if isinstance(message, Signal | Cancel):
+            if isinstance(message, Signal):
                 continue
             if isinstance(message, Through):
                 self._reach = max(self._reach, message.row)
@@ -76,11 +78,11 @@ class StrategyInbox:
 
     def pop_row(self, row: int) -> Taken:
         """Take away what belongs to ``row``."""
-        orders: list[Order] = []
+        orders: list[Order | Cancel] = []
         last: int | None = None
         while self._waiting and self._waiting[0][1].row <= row:
             last, message = self._waiting.popleft()
-            if isinstance(message, Order):
+            if not isinstance(message, Through):
                 orders.append(message)
             elif message.row == row:
                 break
@@ -89,6 +91,6 @@ class StrategyInbox:
     def pop_all(self) -> Taken:
         """Take away everything, for a market in which nobody waits."""
         last = self._waiting[-1][0] if self._waiting else None
-        orders = [message for _, message in self._waiting if isinstance(message, Order)]
+        orders = [message for _, message in self._waiting if not isinstance(message, Through)]
         self._waiting.clear()
         return Taken(orders, last)

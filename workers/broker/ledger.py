@@ -110,12 +110,9 @@ class Books(Struct, frozen=True):
         return Booking(books, realised, flows)
 
     @exactly
-    def funded(self, symbol: str, mark: Decimal, rate: Decimal) -> Booking:
-        """Book a funding payment of a linear position: minus quantity x mark x rate, rounded against us."""
-        held = self.positions.get(symbol)
-        if held is None or held.contract == "spot":
-            return Booking(self, ZERO, ())
-        amount = floor_to(-held.quantity * mark * rate, CENT)
+    def funded(self, quantity: Decimal, mark: Decimal, rate: Decimal) -> Booking:
+        """Book funding of a signed linear quantity: minus quantity x mark x rate, rounded against us."""
+        amount = floor_to(-quantity * mark * rate, CENT)
         flows = self._balanced(Flow("funding", amount, ZERO))
         books = replace(self, cash=self.cash + amount, funding=self.funding + amount)
         return Booking(books, ZERO, flows)

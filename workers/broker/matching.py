@@ -1,77 +1,65 @@
-"""Candle mode: what the open of the next candle gives an order that was decided at the close before it."""
+"""What a price becomes for the trader: slippage, rounding and fees, always against him."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from protocol.messages.market import Instrument
 from protocol.messages.trading import Side
-from workers.broker.ledger import Books
 from workers.broker.money import CENT, ZERO, ceil_to, exactly, floor_to, ratio
-from workers.broker.orders import WorkingOrder
 
-_BASIS_POINT: Final = Decimal("0.0001")
+Liquidity = Literal["maker", "taker"]
+BASIS_POINT: Final = Decimal("0.0001")
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What trading costs: the taker's fee as a fraction of notional, slippage in basis points."""
+    """What trading costs: fees as fractions of notional, slippage in basis points; and the leverage wanted.
+
+    ``entry_delay_ms`` is how long an entry waits on purpose. ``max_age_ms`` is the age from which an order is
+    stale in a live market (None: a quarter of the timeframe).
+    """
 
     taker: Decimal = Decimal("0.0005")
     slippage_bps: Decimal = Decimal(1)
-
-
-class Execution(Struct, frozen=True, kw_only=True):
-    """What an order gets. ``quantity`` may be less than asked for, and 0; ``short_of`` says why."""
-
-    quantity: Decimal
-    price: Decimal
-    fee: Decimal
-    short_of: str | None = None
+    maker: Decimal = Decimal("0.0002")
+    leverage: Decimal = Decimal(1)
+    entry_delay_ms: int = 0
+    max_age_ms: int | None = None
 
 
 @exactly
 def taker_price(side: Side, price: Decimal, terms: Terms, tick: Decimal) -> Decimal:
     """Return ``price`` with slippage, rounded to the tick, both against the trader (never below a tick)."""
     if side == "buy":
-        return ceil_to(price * (1 + terms.slippage_bps * _BASIS_POINT), tick)
-    return max(floor_to(price * (1 - terms.slippage_bps * _BASIS_POINT), tick), tick)
+        return ceil_to(price * (1 + terms.slippage_bps * BASIS_POINT), tick)
+    return max(floor_to(price * (1 - terms.slippage_bps * BASIS_POINT), tick), tick)
 
 
 @exactly
-def taker_fee(quantity: Decimal, price: Decimal, terms: Terms) -> Decimal:
+def fee(quantity: Decimal, price: Decimal, terms: Terms, liquidity: Liquidity = "taker") -> Decimal:
     """Return the fee on the notional, rounded up to 8 places."""
-    return ceil_to(quantity * price * terms.taker, CENT)
+    return ceil_to(quantity * price * (terms.taker if liquidity == "taker" else terms.maker), CENT)
 
 
 @exactly
-def affordable(cash: Decimal, price: Decimal, terms: Terms, step: Decimal) -> Decimal:
-    """Return the largest quantity whose price and fee ``cash`` pays for, on the grid of ``step``."""
-    unit = price * (1 + terms.taker)
-    return max(floor_to(ratio(cash - CENT, unit), step), ZERO)  # a cent for the fee's rounding
+def affordable(funds: Decimal, price: Decimal, terms: Terms, step: Decimal, leverage: Decimal) -> Decimal:
+    """Return the largest quantity whose margin and fee ``funds`` pay for, on the grid of ``step``."""
+    unit = price * (1 + terms.taker * leverage)
+    return max(floor_to(ratio((funds - CENT) * leverage, unit), step), ZERO)  # a cent for the fee's rounding
 
 
-@exactly
-def execute(
-    order: WorkingOrder, opening: Decimal, books: Books, instrument: Instrument, terms: Terms
-) -> Execution:
-    """Fill an order at the open of a candle.
+def at_least_as_good(side: Side, price: Decimal, limit: Decimal) -> bool:
+    """Whether the trader gets ``limit`` or better."""
+    return price <= limit if side == "buy" else price >= limit
 
-    Cut down to what is held (``reduce_only``) and, on spot, to what cash pays for when the open has run
-    away from the price that funds were reserved at.
-    """
-    price = taker_price(order.side, opening, terms, instrument.tick)
-    quantity, short_of = abs(order.signed), None
-    if order.reduce_only:
-        held = books.quantity(order.symbol)
-        reducible = max(held if order.side == "sell" else -held, ZERO)
-        if reducible < quantity:
-            quantity, short_of = reducible, "nothing_to_reduce"
-    elif instrument.contract == "spot" and order.side == "buy":
-        limit = affordable(books.cash, price, terms, instrument.step)
-        if limit < quantity:
-            quantity, short_of = limit, "insufficient_funds"
-    fee = taker_fee(quantity, price, terms)
-    return Execution(quantity=quantity, price=price, fee=fee, short_of=short_of)
+
+def limit_on_tick(side: Side, price: Decimal, tick: Decimal) -> Decimal:
+    """Round a limit to the tick away from advantage: a buyer never bids more than he said."""
+    return floor_to(price, tick) if side == "buy" else ceil_to(price, tick)
+
+
+def stop_on_tick(side: Side, price: Decimal, tick: Decimal) -> Decimal:
+    """Round a stop to the tick away from advantage: it is touched later, and fills worse."""
+    return ceil_to(price, tick) if side == "buy" else floor_to(price, tick)

@@ -31,6 +31,20 @@ class Notes:
         self.outputs, self.writes, self.logs = [], [], []
         return taken
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was noted."""
+        return not (self.outputs or self.writes or self.logs)
+
+    def position(self) -> tuple[int, int, int]:
+        """Return how much was noted so far, for :meth:`cut`."""
+        return len(self.outputs), len(self.writes), len(self.logs)
+
+    def cut(self, position: tuple[int, int, int]) -> None:
+        """Forget what was noted after ``position``."""
+        outputs, writes, logs = position
+        del self.outputs[outputs:], self.writes[writes:], self.logs[logs:]
+
     def log(self, level: str, message: str, **facts: Any) -> None:
         """Note a line for the log; amounts are written in plain digits."""
         plain = {key: text(value) if isinstance(value, Decimal) else value for key, value in facts.items()}

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from protocol.messages.trading import Order, Side
+from protocol.messages.trading import Bracket, Level, Order, OrderKind, Side
 from workers.broker.errors import BrokerError
-from workers.broker.money import ZERO
+from workers.broker.money import ZERO, exactly
 
 
 class OrderState(Enum):
@@ -53,6 +54,8 @@ FINAL_STATES = frozenset(
     {OrderState.DENIED, OrderState.REJECTED, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED}
 )
 
+STOPS: Final = frozenset({"stop", "stop_limit", "trailing"})
+
 _S, _H = OrderState, Happened
 
 # Absent pairs are illegal: meeting one is a defect of the caller, never of the market.
@@ -85,6 +88,7 @@ NEXT: Mapping[tuple[OrderState, Happened], OrderState] = {
     (_S.PARTIALLY_FILLED, _H.CANCELLED): _S.CANCELLED,
     (_S.PARTIALLY_FILLED, _H.EXPIRED): _S.EXPIRED,
     (_S.PENDING_CANCEL, _H.ACCEPTED): _S.ACCEPTED,  # the venue refused the cancel
+    (_S.PENDING_CANCEL, _H.TRIGGERED): _S.PENDING_CANCEL,
     (_S.PENDING_CANCEL, _H.PARTLY_FILLED): _S.PENDING_CANCEL,  # filled while the cancel was on its way
     (_S.PENDING_CANCEL, _H.FILLED): _S.FILLED,
     (_S.PENDING_CANCEL, _H.CANCELLED): _S.CANCELLED,
@@ -103,11 +107,16 @@ class IllegalTransition(BrokerError):
         return f"order {self.client_order_id!r} is {self.state.value}: it cannot be {self.happened.value}"
 
 
-class WorkingOrder(Struct, frozen=True, kw_only=True):
-    """An order that the broker has taken on.
+class WorkingOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order that the broker has taken on; prices lie on the tick.
 
     ``estimate`` is the price that funds were reserved at; ``filled`` grows up to ``quantity`` in so many
-    ``fills``.
+    ``fills``, worth ``spent`` together. ``stop`` of a trailing order moves with ``best``, the best price
+    since it was placed. ``parent`` is the entry that it protects: the protectors of one entry cancel each
+    other. ``row`` is the last row handled when it was taken on or triggered: nothing up to it may fill it.
+    ``triggered``: its stop was touched. ``due_ms`` is when it reaches the market, ``cancel_ms`` when a cancel
+    does, after which ``replacement`` takes its place. ``met``: the market has seen it, so that a limit which
+    was marketable on arrival is no longer. ``ahead`` is the volume queued before it.
     """
 
     client_order_id: str
@@ -120,6 +129,28 @@ class WorkingOrder(Struct, frozen=True, kw_only=True):
     state: OrderState = OrderState.INITIALIZED
     filled: Decimal = ZERO
     fills: int = 0
+    spent: Decimal = ZERO
+    kind: OrderKind = "market"
+    limit: Decimal | None = None
+    stop: Decimal | None = None
+    trail: Level | None = None
+    best: Decimal | None = None
+    trigger: Literal["touch", "mark"] = "touch"
+    time_in_force: Literal["gtc", "ioc"] = "gtc"
+    post_only: bool = False
+    expires_ms: int | None = None
+    bracket: Bracket | None = None
+    parent: str | None = None
+    reason: str = "signal"
+    row: int = 0
+    accepted_ms: int = 0
+    due_ms: int = 0
+    cancel_ms: int | None = None
+    met: bool = False
+    triggered: bool = False
+    ahead: Decimal | None = None
+    decided_price: Decimal | None = None
+    replacement: Order | None = None
 
     @staticmethod
     def of(order: Order, quantity: Decimal = ZERO, estimate: Decimal = ZERO) -> WorkingOrder:
@@ -132,13 +163,43 @@ class WorkingOrder(Struct, frozen=True, kw_only=True):
             quantity=quantity,
             estimate=estimate,
             reduce_only=order.reduce_only,
+            kind=order.kind,
+            limit=order.limit,
+            stop=order.stop,
+            trail=order.trail,
+            trigger=order.trigger,
+            time_in_force=order.time_in_force,
+            post_only=order.post_only,
+            expires_ms=order.expires_ms,
+            bracket=order.bracket,
+            reason=order.reason or "signal",
+            decided_price=order.decided_price,
         )
+
+    @property
+    def rest(self) -> Decimal:
+        """What is still to be done."""
+        return self.quantity - self.filled
 
     @property
     def signed(self) -> Decimal:
         """What is still to be done, signed: positive to buy."""
-        rest = self.quantity - self.filled
-        return rest if self.side == "buy" else -rest
+        return self.rest if self.side == "buy" else -self.rest
+
+    @property
+    def resting(self) -> bool:
+        """Whether it waits for a price; a market order waits for none."""
+        return self.kind != "market"
+
+    @property
+    def waits_for_trigger(self) -> bool:
+        """Whether it is a stop of some kind that was not triggered yet."""
+        return self.kind in STOPS and not self.triggered
+
+    @property
+    def is_limit(self) -> bool:
+        """Whether it stands in the book at its limit: a limit, or a stop-limit that was triggered."""
+        return self.kind == "limit" or (self.kind == "stop_limit" and self.triggered)
 
     def after(self, happened: Happened) -> WorkingOrder:
         """Return the order in its next state.
@@ -149,14 +210,15 @@ class WorkingOrder(Struct, frozen=True, kw_only=True):
         state = NEXT.get((self.state, happened))
         if state is None:
             raise IllegalTransition(self.client_order_id, self.state, happened)
-        return replace(self, state=state)
+        return replace(self, state=state, triggered=self.triggered or happened is _H.TRIGGERED)
 
-    def after_fill(self, quantity: Decimal) -> WorkingOrder:
-        """Return the order with ``quantity`` more filled; in whole when nothing is left.
+    @exactly
+    def after_fill(self, quantity: Decimal, price: Decimal = ZERO) -> WorkingOrder:
+        """Return the order with ``quantity`` more filled at ``price``; in whole when nothing is left.
 
         Raises:
             IllegalTransition: the order cannot fill now.
         """
         filled = self.filled + quantity
         moved = self.after(_H.FILLED if filled >= self.quantity else _H.PARTLY_FILLED)
-        return replace(moved, filled=filled, fills=self.fills + 1)
+        return replace(moved, filled=filled, fills=self.fills + 1, spent=self.spent + quantity * price)

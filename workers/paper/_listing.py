@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -40,10 +41,16 @@ def show(
     as_json: bool,
     child: str | None = None,
     shape: Callable[[Row], Row] = lambda row: row,
+    last: int | None = None,
 ) -> None:
-    """Print the rows of all databases that have ``table``, or of one child's, oldest first by ``by``."""
+    """Print the rows of all databases that have ``table``, or of one child's, oldest first by ``by``.
+
+    ``last``: only so many of the newest.
+    """
     paths = databases_with(table, state_dir_of(state_dir), child)
-    shaped = (_timed(shape(row)) for row in rows(query, paths, by=by))
+    wanted: Iterable[Row] = rows(query, paths, by=by)
+    wanted = wanted if last is None else deque(wanted, maxlen=last)
+    shaped = (_timed(shape(row)) for row in wanted)
     for line in _json_lines(shaped) if as_json else _table(shaped, columns):
         click.echo(line)
 

@@ -8,7 +8,7 @@ from typing import Final
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
 from protocol.errors import FrameError
 from protocol.latest import Board
-from protocol.messages.stream import Record, Role
+from protocol.messages.stream import Fetch, Former, Record, Role
 from protocol.messages.tick import Tick
 from protocol.places import endpoint
 from protocol.publisher import Publisher, Source
@@ -16,12 +16,14 @@ from protocol.transport.port import Outlet, Router, Transport
 
 TIP_S: Final = 1.0
 """How often readers are told how far the stream goes, so that a lost last message is noticed."""
+FIRST_TIP_S: Final = 0.05
+"""The pause after the first tip, then doubled: readers find back to a new process within moments."""
 LIVE_RECORDS: Final = 500
 """The most records told in one live message; readers fetch what is beyond."""
 
 
 class Producer:
-    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears what a reader has already.
+    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears each question before it is answered.
 
     ``life`` names this process among those that have spoken, and will speak, for the same source.
     """
@@ -35,17 +37,18 @@ class Producer:
         wall_ms: Callable[[], int],
         wake: Callable[[], None],
         bad_frame: Callable[[FrameError], None],
-        on_asked: Callable[[int], None] | None = None,
+        on_asked: Callable[[Fetch], None],
         life: str = "",
+        former: tuple[Former, ...] = (),
     ) -> None:
         self._child = child
         self._source = source
         self._board = Board(life)
-        self._publisher = Publisher(source, role, self._board)
+        self._publisher = Publisher(source, role, self._board, former)
         self._wall_ms, self._wake, self._bad_frame = wall_ms, wake, bad_frame
         self._on_asked = on_asked
         self._told = source.last_seq
-        self._tip_at = 0.0
+        self._tip_at, self._tip_gap = 0.0, FIRST_TIP_S
         self._live: Outlet | None = None
         self._past: Router | None = None
 
@@ -81,7 +84,8 @@ class Producer:
         """Say how far the stream goes, when it is time again."""
         if now < self._tip_at or self._live is None:
             return
-        self._tip_at = now + TIP_S
+        self._tip_at = now + self._tip_gap
+        self._tip_gap = min(self._tip_gap * 2, TIP_S)
         tip = self._publisher.tip()
         self._live.send(BROADCAST.encode(tip, stream=self._child, seq=tip.last_seq, at_ms=self._wall_ms()))
 
@@ -96,9 +100,8 @@ class Producer:
         except FrameError as error:
             self._bad_frame(error)
             return
-        if self._on_asked is not None:
-            self._on_asked(fetch.after)
-            self._wake()
+        self._on_asked(fetch)
+        self._wake()
         if self._past is not None:
             past = self._publisher.answer(fetch)
             self._past.send(

@@ -24,10 +24,11 @@ from loguru import logger
 from protocol.control import Control
 from protocol.errors import FrameError, StorageError
 from protocol.messages.control import Beat, Launch
-from protocol.messages.stream import Record
+from protocol.messages.stream import Fetch, Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
 from workers.shared.core import Step
+from workers.shared.housekeeping import Housekeeper
 from workers.shared.log import emit
 from workers.shared.producer import Producer
 from workers.shared.vitals import Vitals
@@ -59,6 +60,7 @@ class Shell:
         self._around = surroundings
         self._vitals = Vitals(born_with_errors=worker.condition().errors)
         self._control = Control(launch, wall_ms=surroundings.wall_ms, bad_frame=self._bad_frame)
+        self._housekeeper = Housekeeper(worker.journal, worker.policy, worker.keeps, now=surroundings.clock())
         self._producer = self._made_producer()
         self._consumers = {source: self._made_consumer(source) for source in worker.inputs}
         self._held: Step | None = None
@@ -90,18 +92,22 @@ class Shell:
         if self._producer is not None:
             self._producer.tell_tip(now)
         self._note_waits(now)
+        self._housekeeper.turn(now, idle=not worked)
         self._control.report(now, self._beat, self._worker.done())
         self._tell_health(now)
         return now if worked else self._next_deadline()
 
     def close(self) -> None:
-        """Commit what was held back, if the disk takes it now, and close the journal.
+        """Commit what was held back, if the disk takes it now, and the last step; close the journal.
 
-        What is not committed is not lost: it will be fetched again.
+        What is not committed is not lost: it will be fetched again. Nothing in here waits, so that no
+        cancellation can cut it short.
         """
         try:
             if self._held is not None:
-                self._commit(self._held)
+                self._say(self._held, self._commit(self._held))
+            if (last := self._worker.closing()) is not None:
+                self._say(last, self._commit(last))
         except StorageError as error:
             logger.error("{}", error)
         finally:
@@ -116,6 +122,8 @@ class Shell:
             wake=self._around.wake,
             bad_frame=self._bad_frame,
             ticking=self._worker.ticking,
+            reader=self._launch.child,
+            rewinds=self._worker.rewinds,
         )
 
     def _made_producer(self) -> Producer | None:
@@ -129,7 +137,8 @@ class Shell:
             wall_ms=self._around.wall_ms,
             wake=self._around.wake,
             bad_frame=self._bad_frame,
-            on_asked=worker.on_asked,
+            on_asked=self._on_asked,
+            former=() if worker.source else worker.journal.former,
             life=f"{self._launch.incarnation}-{self._around.wall_ms()}",
         )
 
@@ -148,7 +157,7 @@ class Shell:
             except StorageError as error:
                 self._hold(step, error, now)
                 return False
-            self._written()
+            self._written(step)
         self._say(step, records)
         return True
 
@@ -183,8 +192,10 @@ class Shell:
             statements=[(write.sql, write.parameters) for write in step.writes],
         )
 
-    def _written(self) -> None:
+    def _written(self, step: Step) -> None:
         self._held = None
+        for source, seq in step.cursors.items():
+            self._consumers[source].committed(seq)
         if self._vitals.storage_fault is not None:
             logger.bind(after=self._vitals.storage_fault).info("recovered")
             self._vitals.storage_fault = None
@@ -215,6 +226,7 @@ class Shell:
             self._worker.condition(),
             self._counters(),
             max(times, default=None),
+            self._housekeeper.reasons,
         )
 
     def _counters(self) -> dict[str, int | str | None]:
@@ -231,7 +243,7 @@ class Shell:
             logger.bind(**facts).info("health")
 
     def _next_deadline(self) -> float:
-        times = [self._control.deadline, self._health_line_at]
+        times = [self._control.deadline, self._health_line_at, self._housekeeper.deadline]
         times += [consumer.deadline for consumer in self._consumers.values()]
         if self._producer is not None:
             times.append(self._producer.deadline)
@@ -240,6 +252,11 @@ class Shell:
         elif self._worker.timed is not None and self._worker.timed.deadline is not None:
             times.append(self._worker.timed.deadline)
         return min(times)
+
+    def _on_asked(self, fetch: Fetch) -> None:
+        self._housekeeper.asked(fetch, self._around.clock(), self._around.wall_ms())
+        if self._worker.on_asked is not None:
+            self._worker.on_asked(fetch.after)
 
     def _bad_frame(self, error: FrameError) -> None:
         self._vitals.failed(str(error))

@@ -9,10 +9,12 @@ from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
 from workers.shared.process import run
-from workers.shared.worker import Context, Worker
-from workers.strategy.config import StrategyConfig, check
-from workers.strategy.core import Settings, StrategyCore
-from workers.strategy.loading import load
+from workers.shared.worker import Context, Service, Worker
+from workers.strategy.api import Strategy
+from workers.strategy.choice import Choice, choose
+from workers.strategy.config import StrategyConfig
+from workers.strategy.core import Settings, StrategyCore, Surroundings
+from workers.strategy.remote import Remote
 from workers.strategy.tables import TABLES
 
 
@@ -24,27 +26,52 @@ def main(launch: Launch) -> int:
 def build(context: Context) -> Worker:
     """Load the user's class and go on from its last snapshot."""
     child = context.launch.child
-    config = check(context.config(StrategyConfig), child)
-    folder = Path(context.launch.config_dir)
-    strategy = load(config.strategy, config.parameters, child=child, folder=folder)
+    config = context.config(StrategyConfig)
+    choice = choose(config, child=child, folder=Path(context.launch.config_dir))
     journal = context.open_journal(tables=TABLES)
-    core = StrategyCore(strategy, _settings(config, child), journal.state(), time.perf_counter)
+    core = StrategyCore(
+        choice.strategy,
+        _settings(config, choice, child),
+        journal.state(),
+        Surroundings(time.perf_counter, choice.guard),
+        inputs=config.inputs,
+    )
     return Worker(
         core=core,
         journal=journal,
         inputs=config.inputs,
         role=OrdersRole(strategy=child, listens=core.listens),
         encode=STRATEGY.encode,
+        timed=core,
+        ticking=core if type(choice.strategy).on_tick is not Strategy.on_tick else None,
         condition=core.condition,
+        services=_services(choice.strategy),
     )
 
 
-def _settings(config: StrategyConfig, child: str) -> Settings:
+def _services(strategy: Strategy) -> tuple[Service, ...]:
+    if not isinstance(strategy, Remote):
+        return ()
+    # Late: what speaks HTTP is of use to this strategy only.
+    from workers.strategy.remote_client import RemoteClient
+
+    return (RemoteClient(strategy.inquiry, strategy.parameters),)
+
+
+def _settings(config: StrategyConfig, choice: Choice, child: str) -> Settings:
     return Settings(
         child=child,
         mode=config.mode,
         auto_execute=config.auto_execute,
         min_confidence=config.min_confidence,
         max_consecutive_errors=config.max_consecutive_errors,
+        error_budget=config.error_budget,
+        interval_ms=config.interval_ms,
+        keep_signals=config.keep_signals,
+        keep_signals_ms=config.keep_signals_ms,
+        discard_snapshot=config.discard_snapshot,
+        default_size=choice.strategy.parameters.size,
+        parameters=choice.fingerprint,
+        evaluated_as=choice.facts,
         verbose=config.log_level == "DEBUG",
     )

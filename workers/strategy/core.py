@@ -1,320 +1,384 @@
 """The strategy worker as a pure core: market rows in; signals, orders and "through row n" out.
 
+```
+   rows, in one order over all markets -> window of the market -> user code -> wishes -> desk -> signals,
+   orders fills, order states ----------------> book, on_fill              ^
+   live prices, the interval ---------------------------------------'
+```
+
 Each candle is evaluated once and in order. A candle at or before the last one done is passed over, so that
-a feed that sends one again changes nothing. A strategy that listens to fills waits at row n until the
-broker has said that row n is done, and hears the fills of n first.
+a feed that sends one again changes nothing. A strategy whose inputs name the broker waits at row n of a
+recording until the broker has said that row n is done, and hears the fills of n first.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 
-from msgspec import Struct
+import msgspec
 
 from protocol.codec import ACCOUNT, MARKET
-from protocol.messages.market import Candle, End, Instrument
-from protocol.messages.stream import AccountRole, MarketRole, Record, Role
-from protocol.messages.trading import Fill, Order, Signal, Through
-from workers.shared.config import Mode
-from workers.shared.core import LogLine, Step, Write
-from workers.shared.exits import PersonMustLook
+from protocol.messages.market import Candle, End
+from protocol.messages.stream import Record, Role
+from protocol.messages.tick import Tick
+from protocol.messages.trading import Fill, OrderChanged, Through
+from workers.shared.core import LogLine, Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
-from workers.strategy.api import Context, Intent, Strategy
-from workers.strategy.evaluation import Failure, History, evaluate, notify
-from workers.strategy.orders import DIRECTION, Decision, Stance, allowed, orders_for
-from workers.strategy.state import StrategyState, Tally, decode, encode
-from workers.strategy.tables import stored
+from workers.strategy.api import Context, Log, Price, Strategy
+from workers.strategy.desk import Desk, Moment, Settings
+from workers.strategy.evaluation import Failure, Wish, asked, told
+from workers.strategy.guard import UNGUARDED, Guard
+from workers.strategy.inputs import Inputs
+from workers.strategy.orders import moment_of
+from workers.strategy.produced import Produced
+from workers.strategy.rows import Lane
+from workers.strategy.state import VERSION, StrategyState, UnreadableState, decode, encode
+from workers.strategy.troubles import Troubles
+from workers.strategy.watch import Watch
 
-BUFFERED: Final = 1000
-"""The most records of one input that wait here."""
+__all__ = ["Settings", "StrategyCore"]
+
 ROWS_PER_STEP: Final = 500
+AT_LEAST: Final = 2
+"""Fewer candles are no history, whatever the strategy says."""
+
+Question = Callable[[Context], Any]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What of the configuration the core obeys. ``verbose``: a line also for each evaluation that holds."""
+class Surroundings:
+    """What the core has from outside. ``clock`` measures, for the log only, how long a step took; ``guard``
+    is asked before each evaluation whether what runs is still what was chosen."""
 
-    child: str
-    mode: Mode = "dry-run"
-    auto_execute: bool = True
-    min_confidence: Decimal = Decimal(0)
-    max_consecutive_errors: int = 10
-    verbose: bool = False
-
-
-@dataclass
-class _Produced:
-    """What one step has made so far."""
-
-    outputs: list[Struct] = field(default_factory=list)
-    writes: list[Write] = field(default_factory=list)
-    logs: list[LogLine] = field(default_factory=list)
-    cursors: dict[str, int] = field(default_factory=dict)
-    signals: int = 0
-    through: Through | None = None
-    at_ms: int = 0
+    clock: Callable[[], float]
+    guard: Guard = UNGUARDED
 
 
 class StrategyCore:
-    """Drives one user strategy. ``clock`` measures, for the log only, how long a step took."""
+    """Drives one user strategy. ``inputs`` are the ids of its producers; the first market among them
+    leads."""
 
     def __init__(
-        self, strategy: Strategy, settings: Settings, restored: bytes | None, clock: Callable[[], float]
+        self,
+        strategy: Strategy,
+        settings: Settings,
+        restored: bytes | None,
+        around: Surroundings,
+        *,
+        inputs: Sequence[str] = ("feed",),
     ) -> None:
-        self._strategy = strategy
-        self._settings = settings
-        self._clock = clock
-        self._market: str | None = None
-        self._account: str | None = None
-        self._role: MarketRole | None = None
-        self._queues: dict[str, deque[Record]] = {}
-        self._stance: Stance = "flat"
-        self._tally = Tally()
-        self._account_through = 0
-        self._history = History(max(strategy.warmup, 1))
-        if restored is not None:
-            self._restore(decode(restored))
+        self._strategy, self._settings, self._around = strategy, settings, around
+        kept = StrategyState() if restored is None else decode(restored, settings.child)
+        if restored is not None and not settings.discard_snapshot:
+            self._restore(kept)
+        self._kept, self._tally = kept, kept.tally
+        self._names = tuple(inputs)
+        self._inputs = Inputs(settings.child, inputs, kept, max(strategy.warmup, AT_LEAST))
+        self._desk = Desk(settings, kept.book, kept.tally)
+        self._troubles = Troubles(
+            kept.tally, warn_at=settings.max_consecutive_errors, budget=settings.error_budget
+        )
+        self._account_through, self._cycle_ms = kept.account_through, kept.cycle_ms
+        self._now, self._at_ms, self._cycle_at = 0.0, 0, float("inf")
+        self._ticks = 0
+        self._asks = type(strategy).ready is not Strategy.ready
+
+    # --- the port -------------------------------------------------------------------------------
 
     @property
     def listens(self) -> bool:
-        """Whether the strategy wants fills."""
-        return type(self._strategy).on_fill is not Strategy.on_fill
+        """Whether the strategy may want fills: it hears them, or its inputs name more than one feed."""
+        return len(self._names) > 1 or type(self._strategy).on_fill is not Strategy.on_fill
 
     def introduce(self, source: str, role: Role) -> None:
-        """Learn which input is the market and which the broker. Raises PersonMustLook for any other."""
-        if isinstance(role, MarketRole) and self._market in (None, source):
-            self._market, self._role = source, role
-        elif isinstance(role, AccountRole) and self._account in (None, source):
-            self._account = source
-        else:
-            raise PersonMustLook(self._unusable(source, role))
-        self._queues.setdefault(source, deque())
+        """Learn which inputs are markets and which the broker. Raises PersonMustLook for any other."""
+        self._inputs.introduce(source, role)
+        self._desk.account = self._inputs.account
+        self._desk.watches = {watch.role.symbol: watch for watch in self._inputs.watches.values()}
+        if self._inputs.known and (leading := self._inputs.leading) is not None:
+            self._around.guard.fits(leading.role.symbol, leading.role.timeframe)
 
     def receive(self, source: str, records: Sequence[Record]) -> None:
         """Take records, in order."""
-        self._queues[source].extend(records)
+        self._inputs.receive(source, records)
 
     def room(self, source: str) -> int:
         """Return how many more records of this input may wait."""
-        return BUFFERED - len(self._queues.get(source, ()))
+        return self._inputs.room(source)
+
+    def tick(self, source: str, tick: Tick) -> None:
+        """Take a live price of a market."""
+        self._inputs.tick(source, tick)
+
+    def advance(self, now: float, at_ms: int) -> None:
+        """Learn the time; the interval of live markets counts by it."""
+        if not self._at_ms and self._settings.interval_ms:
+            self._cycle_at = now + self._settings.interval_ms / 1000
+        self._now, self._at_ms = now, at_ms
+
+    @property
+    def deadline(self) -> float | None:
+        """When the interval is over; None on recordings, where it is counted in time of the data."""
+        return None if self._inputs.lockstep or not self._settings.interval_ms else self._cycle_at
 
     def step(self) -> Step | None:
-        """Evaluate the rows that are here; None when there is nothing to do."""
-        began = self._clock()
-        made = _Produced()
-        self._take_account(made)
+        """Evaluate what is here; None when there is nothing to do. Raises when the errors are too many."""
+        self._troubles.check()
+        began = self._around.clock()
+        made = Produced()
+        self._take_news(made)
         self._take_rows(made)
-        if not made.cursors:
+        self._take_prices(made)
+        self._take_cycle(made)
+        if not made.anything:
             return None
-        if made.signals:
-            facts = {"count": made.signals, "seconds": round(self._clock() - began, 6)}
+        if made.signals or made.cycled:
+            facts = {"count": made.signals, "seconds": round(self._around.clock() - began, 6)}
             made.logs.append(LogLine("INFO", "signals generated", facts))
         return self._as_step(made)
 
     @property
     def waiting_for(self) -> str | None:
-        """Return the broker's id while a row waits for its fills."""
-        return self._account if self._next_row() is not None and not self._may_take_row() else None
+        """Return the input without which the next row cannot be taken."""
+        if (stranger := self._inputs.stranger) is not None:
+            return stranger
+        lane = self._inputs.rows.next()
+        if lane is None:
+            return self._inputs.rows.missing
+        return self._inputs.account if self._waits_for_fills(lane) else None
 
     def counters(self) -> dict[str, int | str | None]:
-        """Return lifetime figures."""
+        """Return lifetime figures; times are those of the data, but for the heartbeat's."""
         tally = self._tally
         return {
             "evaluations": tally.evaluations,
             "signals": tally.signals,
             "orders": tally.orders,
             "errors": tally.errors,
-            "last_candle": iso_ms(tally.last_open_ms) if tally.last_open_ms >= 0 else None,
+            "last_candle": _iso(tally.last_candle_ms),
+            "last_heartbeat": _iso(self._at_ms or tally.last_heartbeat_ms),
         }
 
     def condition(self) -> Condition:
         """Return the errors of the user's code; degraded after too many in a row."""
-        reasons: tuple[str, ...] = ()
-        if self._tally.failing >= self._settings.max_consecutive_errors:
-            reasons = (f"{self._tally.failing} errors of the strategy in a row",)
-        return Condition(errors=self._tally.errors, last_error=self._tally.last_error, reasons=reasons)
+        return self._troubles.condition()
 
-    def _take_account(self, made: _Produced) -> None:
-        queue = self._queues.get(self._account or "", deque())
-        while queue and self._account is not None:
-            record = queue.popleft()
-            made.cursors[self._account] = record.seq
+    # --- what came in ---------------------------------------------------------------------------
+
+    def _take_news(self, made: Produced) -> None:
+        inputs, child = self._inputs, self._settings.child
+        while inputs.news and inputs.account is not None:
+            record = inputs.news.popleft()
+            made.cursors[inputs.account] = record.seq
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
                 self._account_through = message.row
-            elif isinstance(message, Fill) and message.strategy == self._settings.child and self.listens:
-                self._tell_fill(message, made)
+            elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
+                self._kept.book.heard(message)
+                if isinstance(message, Fill):
+                    self._tell_fill(message, made)
 
-    def _tell_fill(self, fill: Fill, made: _Produced) -> None:
-        failure = notify(self._strategy, self._context(), fill)
+    def _tell_fill(self, fill: Fill, made: Produced) -> None:
+        watch = self._desk.watches.get(fill.symbol)
+        if watch is None:
+            return
+        context = self._context(watch, fill.at_ms, made)
+        failure = told(partial(self._strategy.on_fill, context, fill))
         if failure is not None:
-            self._failed(failure, {"symbol": fill.symbol, "fill_id": fill.fill_id}, made)
+            facts = {"symbol": fill.symbol, "at": iso_ms(fill.at_ms), "fill_id": fill.fill_id}
+            made.logs += self._troubles.failed(failure, facts)
 
-    def _take_rows(self, made: _Produced) -> None:
+    def _take_rows(self, made: Produced) -> None:
+        rows = self._inputs.rows
         for _ in range(ROWS_PER_STEP):
-            if self._market is None or not self._may_take_row():
+            lane = rows.next()
+            if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
                 break
-            self._row(self._queues[self._market].popleft(), made)
-        if made.through is not None:
-            made.outputs.append(made.through)
+            if self._asks and not self._answered(lane, made):
+                break
+            self._row(lane, made)
+        if (through := rows.finished_row()) is not None:
+            leading = rows.leading
+            made.outputs.append(Through(through, leading is not None and leading.ended))
 
-    def _row(self, record: Record, made: _Produced) -> None:
+    def _row(self, lane: Lane, made: Produced) -> None:
+        rows, record = self._inputs.rows, lane.queue[0]
         message = MARKET.decode(record.body)
-        if isinstance(message, Candle) and self._tally.before(message):
-            self._candle(record, message, made)
-        if self._market is not None:
-            made.cursors[self._market] = record.seq
-        made.through = Through(record.seq, isinstance(message, End))
+        over = rows.over
+        watch = self._inputs.watches[lane.source]
+        watch.ended = watch.ended or isinstance(message, End)
+        row = rows.pop(lane, ended=watch.ended)
+        if isinstance(message, Candle) and not over and watch.take(message, record.body):
+            self._candle(message, Moment(watch, row, message.close_ms, moment_of(message)), made)
+        if lane is rows.leading:
+            self._recorded_cycle(Moment(watch, row, record.at_ms, f"every.{record.at_ms}"), made)
+        made.cursors[lane.source] = record.seq
         made.at_ms = record.at_ms
 
-    def _candle(self, record: Record, candle: Candle, made: _Produced) -> None:
-        self._history.add(candle, record.body)
-        self._tally.took(candle)
-        if not self._history.full:
+    def _candle(self, candle: Candle, moment: Moment, made: Produced) -> None:
+        self._tally.last_candle_ms = candle.open_ms
+        if moment.watch.full:
+            self._tally.evaluations += 1
+            wishes = self._asked(lambda context: self._strategy.on_candle(context, candle), moment, made)
+            if wishes is not None:
+                self._heard(wishes, moment, made)
+
+    def _answered(self, lane: Lane, made: Produced) -> bool:
+        """Whether the strategy can be asked about the next row; it may have to ask somebody first."""
+        watch, message = self._inputs.watches[lane.source], MARKET.decode(lane.queue[0].body)
+        if not isinstance(message, Candle) or self._inputs.rows.over or not watch.completes(message):
+            return True
+        context = self._context(watch, message.close_ms, made)
+        history = (*context.history, message)[-watch.length :]
+        return self._strategy.ready(msgspec.structs.replace(context, history=history), message)
+
+    def _take_prices(self, made: Produced) -> None:
+        inputs = self._inputs
+        while inputs.prices and not self._troubles.spent:
+            source, price = inputs.prices.popleft()
+            watch = inputs.watches[source]
+            if watch.full:
+                self._ticks += 1
+                name = f"tick.{price.at_ms}.{self._at_ms}.{self._ticks}"
+                self._at_once(
+                    partial(self._on_tick, price), Moment(watch, self._row_now, price.at_ms, name), made
+                )
+
+    def _on_tick(self, price: Price, context: Context) -> Sequence[Wish]:
+        return self._strategy.on_tick(context, price)
+
+    # --- the interval ---------------------------------------------------------------------------
+
+    def _recorded_cycle(self, moment: Moment, made: Produced) -> None:
+        """On recordings the interval counts time of the data: at most one cycle a row."""
+        interval = self._settings.interval_ms
+        if not interval or not self._inputs.lockstep:
             return
-        self._tally.evaluations += 1
-        said = evaluate(self._strategy, self._context(), candle)
-        facts = {"symbol": candle.symbol, "row": record.seq, "open_time": iso_ms(candle.open_ms)}
+        if self._cycle_ms is None or moment.at_ms >= self._cycle_ms + interval:
+            self._cycle_ms = moment.at_ms
+            self._cycle(moment, made)
+
+    def _take_cycle(self, made: Produced) -> None:
+        leading = self._inputs.leading
+        if self._inputs.lockstep or self._now < self._cycle_at or leading is None:
+            return
+        self._cycle_at = self._now + self._settings.interval_ms / 1000
+        self._cycle(Moment(leading, self._row_now, self._at_ms, f"every.{self._at_ms}"), made)
+
+    def _cycle(self, moment: Moment, made: Produced) -> None:
+        made.cycled = made.changed = True
+        if moment.watch.full and not self._troubles.spent:
+            self._tally.evaluations += 1
+            self._at_once(self._strategy.on_interval, moment, made)
+
+    # --- user code ------------------------------------------------------------------------------
+
+    def _at_once(self, question: Question, moment: Moment, made: Produced) -> None:
+        """Ask between candles: only what is wanted, or fails, is worth a commit."""
+        wishes = self._asked(question, moment, made)
+        if wishes:
+            self._heard(wishes, moment, made)
+
+    def _asked(self, question: Question, moment: Moment, made: Produced) -> tuple[Wish, ...] | None:
+        """Put a question to user code; None when it failed, which is dealt with then."""
+        self._around.guard.verify()
+        said = asked(partial(question, self._context(moment.watch, moment.at_ms, made)))
+        if not isinstance(said, Failure) and said and (objection := self._desk.objection(said)):
+            said = Failure(objection, objection)
         if isinstance(said, Failure):
-            self._failed(said, facts, made)
-            return
-        self._succeeded(facts, made)
-        if not said and self._settings.verbose:
-            made.logs.append(LogLine("DEBUG", "evaluation", {**facts, "action": "hold"}))
-        decision = Decision(self._settings.child, record.seq, candle, self._strategy.parameters.size)
-        for nth, intent in enumerate(said):
-            self._intent(allowed(intent, self._instrument), decision, nth, made)
+            made.changed = True
+            made.logs += self._troubles.failed(said, _facts(moment))
+            return None
+        return said
 
-    def _intent(self, intent: Intent, decision: Decision, nth: int, made: _Produced) -> None:
-        orders: tuple[Order, ...] = ()
-        if self._settings.auto_execute and intent.confidence >= self._settings.min_confidence:
-            orders = orders_for(intent, self._stance, decision, nth)
-        submitted = bool(orders) and self._settings.mode != "dry-run"
-        self._signal(intent, decision, submitted, made)
-        if orders:
-            self._stance = DIRECTION[intent.action]
-        for order in orders:
-            made.logs.append(_order_line(order, dry_run=not submitted))
-        if submitted:
-            made.outputs.extend(orders)
-            self._tally.orders += len(orders)
-
-    def _signal(self, intent: Intent, decision: Decision, traded: bool, made: _Produced) -> None:
-        candle = decision.candle
-        signal = Signal(
-            strategy=self._settings.child,
-            symbol=candle.symbol,
-            timeframe=candle.timeframe,
-            row=decision.row,
-            at_ms=candle.close_ms,
-            action=intent.action,
-            confidence=intent.confidence,
-            reasons=intent.reasons,
-            traded=traded,
-        )
-        made.outputs.append(signal)
-        made.writes.append(stored(signal))
-        made.logs.append(_evaluation_line(signal))
-        made.signals += 1
-        self._tally.signals += 1
-
-    def _failed(self, failure: Failure, facts: dict[str, object], made: _Produced) -> None:
-        tally = self._tally
-        tally.errors += 1
-        tally.failing += 1
-        tally.last_error = failure.error
-        told = {**facts, "error": failure.error, "exception": failure.trace}
-        made.logs.append(LogLine("ERROR", "strategy failed", told))
-        if tally.failing == self._settings.max_consecutive_errors:
-            many = {"symbol": facts["symbol"], "errors_in_a_row": tally.failing, "error": failure.error}
-            made.logs.append(LogLine("WARNING", "strategy keeps failing", many))
-
-    def _succeeded(self, facts: dict[str, object], made: _Produced) -> None:
+    def _heard(self, wishes: tuple[Wish, ...], moment: Moment, made: Produced) -> None:
         if self._tally.failing:
-            made.logs.append(LogLine("INFO", "recovered", {**facts, "after_errors": self._tally.failing}))
-            self._tally.failing = 0
+            made.logs += self._troubles.recovered(_facts(moment))
+        self._troubles.successes += 1
+        if wishes:
+            made.changed = True
+            self._desk.decide(wishes, moment, made)
+        elif self._settings.verbose:
+            made.logs.append(LogLine("DEBUG", "evaluation", {**_facts(moment), "action": "hold"}))
 
-    def _next_row(self) -> int | None:
-        queue = self._queues.get(self._market or "")
-        return queue[0].seq if queue else None
+    def _context(self, watch: Watch, now_ms: int, made: Produced) -> Context:
+        symbol, book = watch.role.symbol, self._kept.book
+        return Context(
+            symbol=symbol,
+            timeframe=watch.role.timeframe,
+            instrument=watch.role.instrument,
+            history=watch.candles,
+            now_ms=now_ms,
+            position=book.position(symbol, follows=self._desk.follows),
+            orders=book.at_rest(symbol),
+            log=Log(symbol, now_ms, made.logs),
+            symbols=tuple(self._desk.watches),
+            other=lambda other: self._context(self._desk.watches[other], now_ms, made),
+        )
 
-    def _may_take_row(self) -> bool:
-        row = self._next_row()
-        return row is not None and (not self.listens or row <= self._account_through)
+    # --- what is kept ---------------------------------------------------------------------------
 
-    def _context(self) -> Context:
-        role = self._role
-        symbol, timeframe = (role.symbol, role.timeframe) if role else ("", "")
-        return Context(symbol, timeframe, self._instrument, self._history.candles)
-
-    @property
-    def _instrument(self) -> Instrument:
-        return self._role.instrument if self._role else Instrument()
-
-    def _as_step(self, made: _Produced) -> Step:
+    def _as_step(self, made: Produced) -> Step:
+        kept = made.cursors or made.outputs or made.changed
         return Step(
             outputs=tuple(made.outputs),
-            at_ms=made.at_ms,
+            at_ms=made.at_ms or self._at_ms,
             cursors=made.cursors,
-            state=self._state(),
+            state=self._state() if kept else None,
             writes=tuple(made.writes),
             logs=tuple(made.logs),
         )
 
     def _state(self) -> bytes:
-        return encode(
-            StrategyState(
-                snapshot=self._strategy.snapshot(),
-                stance=self._stance,
-                tally=self._tally,
-                history=self._history.bodies,
-                account_through=self._account_through,
+        kept, rows = self._kept, self._inputs.rows
+        kept.version, kept.strategy, kept.strategy_version = VERSION, self._name, self._strategy.version
+        kept.snapshot = self._strategy.snapshot()
+        for source, watch in self._inputs.watches.items():
+            kept.markets[source] = watch.kept()
+        kept.done_row = rows.done_row
+        kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
+        kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
+        return encode(kept)
+
+    def _restore(self, kept: StrategyState) -> None:
+        """Give the strategy back what it knew; another strategy begins with what the market was."""
+        if kept.strategy != self._name:
+            return
+        if kept.strategy_version != self._strategy.version:
+            problem = (
+                f"its snapshot is of version {kept.strategy_version} of {self._name}, which is now "
+                f"{self._strategy.version}"
             )
-        )
+            raise UnreadableState(self._settings.child, problem)
+        failure = told(partial(self._strategy.restore, dict(kept.snapshot)))
+        if failure is not None:
+            problem = f"{self._name} does not take its snapshot back ({failure.error})"
+            raise UnreadableState(self._settings.child, problem)
 
-    def _restore(self, state: StrategyState) -> None:
-        self._strategy.restore(dict(state.snapshot))
-        self._stance = state.stance
-        self._tally = state.tally
-        self._account_through = state.account_through
-        self._history = History(max(self._strategy.warmup, 1), state.history)
+    @property
+    def _name(self) -> str:
+        return type(self._strategy).__qualname__
 
-    def _unusable(self, source: str, role: Role) -> str:
-        kind = type(role).__name__.removesuffix("Role").lower()
-        held = f"{self._market!r} is followed already" if isinstance(role, MarketRole) else "a feed is needed"
-        return (
-            f"{self._settings.child}.config.inputs: {source!r} sends {kind} records, {held}; "
-            "name one feed, and the broker for a strategy with on_fill"
-        )
+    @property
+    def _row_now(self) -> int:
+        return self._inputs.rows.done_row
 
-
-def _evaluation_line(signal: Signal) -> LogLine:
-    facts = {
-        "symbol": signal.symbol,
-        "row": signal.row,
-        "at": iso_ms(signal.at_ms),
-        "action": signal.action,
-        "confidence": signal.confidence,
-        "reasons": signal.reasons,
-        "traded": signal.traded,
-    }
-    return LogLine("INFO", "evaluation", facts)
+    def _waits_for_fills(self, lane: Lane) -> bool:
+        inputs = self._inputs
+        if inputs.account is None or not inputs.lockstep or lane is not inputs.rows.leading:
+            return False
+        return lane.queue[0].seq > self._account_through
 
 
-def _order_line(order: Order, *, dry_run: bool) -> LogLine:
-    facts = {
-        "symbol": order.symbol,
-        "client_order_id": order.client_order_id,
-        "side": order.side,
-        "leg": order.leg,
-        "reduce_only": order.reduce_only,
-        "row": order.row,
-        "decided": iso_ms(order.decided_ms),
-        "dry_run": dry_run,
-    }
-    return LogLine("INFO", "order submitted", facts)
+def _facts(moment: Moment) -> dict[str, object]:
+    newest = moment.watch.newest
+    facts = {"symbol": moment.watch.role.symbol, "row": moment.row, "at": iso_ms(moment.at_ms)}
+    return facts if newest is None else {**facts, "open_time": iso_ms(newest.open_ms)}
+
+
+def _iso(time_ms: int | None) -> str | None:
+    return iso_ms(time_ms) if time_ms is not None else None

@@ -1,20 +1,20 @@
-"""One candle put to the user's code: what it said, or how it failed."""
+"""One question put to the user's code: what it said, or how it failed."""
 
 from __future__ import annotations
 
 import traceback
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any, Final
 
-import msgspec
-
-from protocol.codec import MARKET
-from protocol.messages.market import Candle
-from protocol.messages.trading import Fill
-from workers.strategy.api import Context, Intent, Strategy
+from protocol.messages.trading import AtPrice, Away, EquityFraction, Quantity, WholePosition
+from workers.shared.exits import PersonMustLook
+from workers.strategy.api import Intent, Risk, Withdraw
 from workers.strategy.orders import DIRECTION
+
+Wish = Intent | Withdraw
+SIZES: Final = (EquityFraction, Quantity, WholePosition, Risk)
 
 
 @dataclass(frozen=True)
@@ -25,68 +25,74 @@ class Failure:
     trace: str
 
 
-class History:
-    """The last candles that a strategy may see, with the bytes in which they came."""
+def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
+    """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure.
 
-    def __init__(self, length: int, bodies: Iterable[msgspec.Raw] = ()) -> None:
-        self._length = length
-        self._bodies: deque[msgspec.Raw] = deque(maxlen=length)
-        self._candles: deque[Candle] = deque(maxlen=length)
-        for body in bodies:
-            candle = MARKET.decode(body)
-            if isinstance(candle, Candle):
-                self.add(candle, body)
-
-    def add(self, candle: Candle, body: msgspec.Raw) -> None:
-        """Append the newest candle; the oldest goes when there are more than wanted."""
-        self._candles.append(candle)
-        self._bodies.append(body)
-
-    @property
-    def full(self) -> bool:
-        """Whether there are as many as an evaluation needs."""
-        return len(self._candles) >= self._length
-
-    @property
-    def candles(self) -> tuple[Candle, ...]:
-        """The candles, the newest last."""
-        return tuple(self._candles)
-
-    @property
-    def bodies(self) -> tuple[msgspec.Raw, ...]:
-        """Their bytes."""
-        return tuple(self._bodies)
-
-
-def evaluate(strategy: Strategy, context: Context, candle: Candle) -> tuple[Intent, ...] | Failure:
-    """Return what the strategy wants, holds left out; whatever its code raises becomes a Failure."""
+    But PersonMustLook: that gets out.
+    """
     try:
-        intents = strategy.on_candle(context, candle)
-        return tuple(_checked(intent) for intent in intents if intent.action != "hold")
-    except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported, and counted
-        return _failure(error)
+        return checked(question() or ())
+    except PersonMustLook:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; it is counted
+        return failure_of(error)
 
 
-def notify(strategy: Strategy, context: Context, fill: Fill) -> Failure | None:
-    """Tell the strategy of a fill; whatever its code raises becomes a Failure."""
+def told(word: Callable[[], object]) -> Failure | None:
+    """Tell user code something; whatever it raises becomes a Failure."""
     try:
-        strategy.on_fill(context, fill)
-    except Exception as error:  # noqa: BLE001 - as above
-        return _failure(error)
+        word()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        return failure_of(error)
     return None
 
 
-def _checked(intent: Intent) -> Intent:
-    if intent.action not in DIRECTION:
-        raise ValueError(
-            f"on_candle returned the action {intent.action!r}; allowed: {', '.join(DIRECTION)}, hold"
-        )
-    if not isinstance(intent.confidence, Decimal) or not 0 <= intent.confidence <= 1:
-        raise ValueError(
-            f"on_candle returned the confidence {intent.confidence!r}; allowed: a Decimal from 0 to 1"
-        )
-    return intent
+def checked(wishes: Iterable[Any]) -> tuple[Wish, ...]:
+    """Return the wishes without holds. Raises ValueError or TypeError for what is no wish."""
+    return tuple(_checked(wish) for wish in wishes if getattr(wish, "action", None) != "hold")
 
 
-def _failure(error: Exception) -> Failure:
+def failure_of(error: BaseException) -> Failure:
+    """Return how an exception is told."""
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+
+
+def _checked(wish: Any) -> Wish:
+    if isinstance(wish, Withdraw):
+        return wish
+    if not isinstance(wish, Intent):
+        raise TypeError(f"a strategy answers with a list of Intent and Withdraw, found {wish!r}")
+    _check_fields(wish.action, wish.confidence, wish.size, wish.limit)
+    _check_levels(wish)
+    return wish
+
+
+def _check_fields(action: Any, confidence: Any, size: Any, limit: Any) -> None:
+    # Of whatever types: the annotations of user code are not checked by anybody.
+    if action not in DIRECTION:
+        raise ValueError(f"the action {action!r} is unknown; allowed: {', '.join(DIRECTION)}, hold")
+    if not _amount(confidence) or confidence > 1:
+        raise ValueError(f"the confidence is {confidence!r}; allowed: a Decimal from 0 to 1")
+    if size is not None and not isinstance(size, SIZES):
+        names = ", ".join(kind.__name__ for kind in SIZES)
+        raise ValueError(f"the size is {size!r}; allowed: {names}")
+    if limit is not None and not (_amount(limit) and limit):
+        raise ValueError(f"the limit is {limit!r}; allowed: a Decimal above 0")
+
+
+def _check_levels(wish: Intent) -> None:
+    levels: tuple[tuple[str, Any], ...] = (
+        ("stop", wish.stop),
+        ("target", wish.target),
+        ("trail", wish.trail),
+    )
+    for name, level in levels:
+        value = getattr(level, "price", None) or getattr(level, "fraction", None)
+        if level is not None and not (isinstance(level, AtPrice | Away) and _amount(value)):
+            raise ValueError(f"the {name} is {level!r}; allowed: AtPrice or Away of a Decimal above 0")
+    if isinstance(wish.size, Risk) and (wish.stop is None or not _amount(wish.size.fraction)):
+        raise ValueError("the size Risk needs a stop and a fraction above 0")
+
+
+def _amount(value: Any) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and value >= 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +13,26 @@ from typing import Any, Final
 
 from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy
+from workers.strategy.donchian import Donchian
 from workers.strategy.ma_cross import MaCross
+from workers.strategy.remote import Remote
+from workers.strategy.rsi_reversal import RsiReversal
 
-SHIPPED: Final[Mapping[str, type[Strategy]]] = {"ma_cross": MaCross}
-COMING: Final = ("rsi_reversal", "donchian", "remote")
+SHIPPED: Final[Mapping[str, type[Strategy]]] = {
+    "ma_cross": MaCross,
+    "rsi_reversal": RsiReversal,
+    "donchian": Donchian,
+    "remote": Remote,
+}
+CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
+    "on_candle": ("context", "candle"),
+    "ready": ("context", "candle"),
+    "on_tick": ("context", "tick"),
+    "on_interval": ("context",),
+    "on_fill": ("context", "fill"),
+    "snapshot": (),
+    "restore": ("snapshot",),
+}
 
 
 class BadStrategy(BadConfig):
@@ -25,33 +42,67 @@ class BadStrategy(BadConfig):
 def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) -> Strategy:
     """Return the strategy ``name`` with its checked ``parameters``; files are relative to ``folder``.
 
-    Raises BadStrategy (no such file, module or class; it cannot be imported) or BadConfig (a parameter).
+    Raises BadStrategy (no such file, module or class; it cannot be imported; its methods are called
+    otherwise) or BadConfig (a parameter).
     """
     key = f"{child}.config.strategy"
-    kind = SHIPPED.get(name) or _own(name, key, folder)
+    kind = find(name, folder=folder, key=key)
     checked = decode(parameters, kind.Parameters, child, section="config.parameters")
     try:
-        return kind(checked)
+        strategy = kind(checked)
+        length = strategy.warmup
     except Exception as error:
         raise BadStrategy(key=key, found=name, problem=f"its constructor raised {_told(error)}") from error
+    if not isinstance(length, int) or isinstance(length, bool):
+        raise BadStrategy(key=key, found=name, problem=f"its warmup is {length!r}, not a number of candles")
+    return strategy
+
+
+def find(name: str, *, folder: Path, key: str = "strategy") -> type[Strategy]:
+    """Return the class ``name``. Raises BadStrategy, which names ``key``."""
+    kind = SHIPPED.get(name) or _own(name, key, folder)
+    for method, arguments in CALLED_WITH.items():
+        try:
+            inspect.signature(getattr(kind, method)).bind(None, *arguments)
+        except TypeError as error:
+            wanted = ", ".join(("self", *arguments))
+            problem = f"{method} is called as {method}({wanted}): {error}"
+            raise BadStrategy(key=key, found=name, problem=problem) from error
+    return kind
+
+
+def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
+    """Return ``name`` with its class where it is a file that holds one strategy. Raises BadStrategy."""
+    if name in SHIPPED or not name.endswith(".py"):
+        return name
+    module = _module(name, name, key, folder)
+    own = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Strategy)]
+    found = [kind.__name__ for kind in own if kind.__module__ == module.__name__]
+    if len(found) != 1:
+        told = ", ".join(found) or "none"
+        problem = f"name the class, {name}:Class; strategies in this file: {told}"
+        raise BadStrategy(key=key, found=name, problem=problem)
+    return f"{name}:{found[0]}"
+
+
+def source_of(kind: type[Strategy]) -> Path:
+    """Return the file that a strategy's class stands in."""
+    return Path(inspect.getfile(kind))
 
 
 def _own(name: str, key: str, folder: Path) -> type[Strategy]:
     where, separator, class_name = name.rpartition(":")
     if not separator or not where or not class_name:
-        raise BadStrategy(key=key, found=name, problem=_unknown(name))
+        shipped = ", ".join(SHIPPED)
+        raise BadStrategy(
+            key=key, found=name, problem=f'allowed: {shipped}, "file.py:Class" or "package.module:Class"'
+        )
     module = _module(where, name, key, folder)
     kind = getattr(module, class_name, None)
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         found = "no such class" if kind is None else "not a subclass of workers.strategy.api.Strategy"
         raise BadStrategy(key=key, found=name, problem=f"{class_name} in {where}: {found}")
     return kind
-
-
-def _unknown(name: str) -> str:
-    if name in COMING:
-        return f"comes in a later version; shipped now: {', '.join(SHIPPED)}"
-    return f'allowed: {", ".join(SHIPPED)}, "file.py:Class" or "package.module:Class"'
 
 
 def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
@@ -68,6 +119,8 @@ def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(path)
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last, so that a helper beside the file hides nothing
     spec = importlib.util.spec_from_file_location(f"strategy_file_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise FileNotFoundError(path)

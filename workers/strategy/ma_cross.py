@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
 
@@ -9,6 +10,7 @@ from msgspec import Meta
 
 from protocol.messages.market import Candle
 from workers.strategy.api import Context, Intent, Strategy, StrategyParameters
+from workers.strategy.indicators import RollingSum
 
 FULL_CONFIDENCE_AT: Final = Decimal("0.001")
 """Averages this share apart count as a sure cross."""
@@ -35,7 +37,8 @@ class MaCross(Strategy):
 
     def __init__(self, parameters: MaCrossParameters) -> None:
         super().__init__(parameters)
-        self._side = 0
+        self._sides: dict[str, int] = {}
+        self._averages: dict[str, _Averages] = {}
 
     @property
     def warmup(self) -> int:
@@ -44,27 +47,44 @@ class MaCross(Strategy):
 
     def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
         """Compare the averages of the closes up to this candle."""
-        fast, slow = self.parameters.fast, self.parameters.slow
-        closes = [past.close for past in context.history[-slow:]]
-        fast_sum, slow_sum = sum(closes[-fast:], Decimal(0)), sum(closes, Decimal(0))
-        # Sums are compared crosswise, for a quotient may be rounded.
-        side = (fast_sum * slow > slow_sum * fast) - (fast_sum * slow < slow_sum * fast)
-        crossed = side != 0 and self._side not in (0, side)
-        self._side = side or self._side
-        return [_intent(side, fast_sum / fast, slow_sum / slow)] if crossed else []
+        averages = self._averages.get(context.symbol)
+        if averages is None:
+            averages = self._averages[context.symbol] = _Averages(self.parameters, context.history[:-1])
+        averages.add(candle)
+        side, before = averages.side, self._sides.get(context.symbol, 0)
+        if not side or side == before:
+            return []
+        self._sides[context.symbol] = side
+        return [averages.intent()] if before else []
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the side on which the fast average was last."""
-        return {"side": self._side}
+        """Return the side on which the fast average was last, of each symbol."""
+        return {"sides": self._sides}
 
     def restore(self, snapshot: dict[str, Any]) -> None:
-        """Take the side back."""
-        self._side = int(snapshot["side"])
+        """Take the sides back; the averages follow from the history."""
+        self._sides = {str(symbol): int(side) for symbol, side in snapshot["sides"].items()}
 
 
-def _intent(side: int, fast: Decimal, slow: Decimal) -> Intent:
-    distance = abs(fast - slow) / slow
-    confidence = min(distance / FULL_CONFIDENCE_AT, Decimal(1)).quantize(Decimal("0.0001"))
-    direction = "above" if side > 0 else "below"
-    reason = f"fast average {fast:.8g} crossed {direction} slow {slow:.8g}"
-    return Intent("enter_long" if side > 0 else "enter_short", confidence, (reason,))
+class _Averages:
+    def __init__(self, parameters: MaCrossParameters, history: Iterable[Candle]) -> None:
+        self._fast, self._slow = RollingSum(parameters.fast), RollingSum(parameters.slow)
+        for candle in history:
+            self.add(candle)
+
+    def add(self, candle: Candle) -> None:
+        self._fast.add(candle.close)
+        self._slow.add(candle.close)
+
+    @property
+    def side(self) -> int:
+        # Sums are compared crosswise, for a quotient may be rounded.
+        fast, slow = self._fast.total * self._slow.length, self._slow.total * self._fast.length
+        return (fast > slow) - (fast < slow)
+
+    def intent(self) -> Intent:
+        fast, slow = self._fast.total / self._fast.length, self._slow.total / self._slow.length
+        confidence = min(abs(fast - slow) / slow / FULL_CONFIDENCE_AT, Decimal(1)).quantize(Decimal("0.0001"))
+        direction = "above" if fast > slow else "below"
+        reason = f"fast average {fast:.8g} crossed {direction} slow {slow:.8g}"
+        return Intent("enter_long" if fast > slow else "enter_short", confidence, (reason,))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from protocol.messages.market import Candle
-from workers.strategy.orders import Stance
+from workers.shared.exits import PersonMustLook
+from workers.strategy.book import Book
+
+VERSION: Final = 2
 
 
 class Tally(msgspec.Struct):
@@ -20,34 +22,72 @@ class Tally(msgspec.Struct):
     errors: int = 0
     failing: int = 0
     last_error: str | None = None
-    last_open_ms: int = -1
-    last_close_ms: int | None = None
-    last_nth: int = 0
-
-    def before(self, candle: Candle) -> bool:
-        """Whether ``candle`` is newer than the last one taken."""
-        return (candle.open_ms, candle.nth) > (self.last_open_ms, self.last_nth)
-
-    def took(self, candle: Candle) -> None:
-        """Remember the last candle."""
-        self.last_open_ms, self.last_close_ms, self.last_nth = candle.open_ms, candle.close_ms, candle.nth
+    last_candle_ms: int | None = None
+    last_heartbeat_ms: int | None = None
 
 
-class StrategyState(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it. ``history`` holds the last candles as they came, so that nothing is encoded again."""
+class Watched(msgspec.Struct):
+    """Of one market: the last candles as they came, so that nothing is encoded again, and how far it went."""
 
-    snapshot: Mapping[str, Any]
-    stance: Stance
-    tally: Tally
-    history: tuple[msgspec.Raw, ...]
+    history: tuple[msgspec.Raw, ...] = ()
+    open_ms: int = -1
+    nth: int = 0
+    ended: bool = False
+
+
+class StrategyState(msgspec.Struct, kw_only=True):
+    """All of it. ``strategy`` is what made the ``snapshot``, in the version ``strategy_version``.
+
+    ``done_row`` is that of :class:`workers.strategy.rows.Rows`; ``cycle_ms`` is when the ``interval`` was
+    last over.
+    """
+
+    version: int = 1
+    strategy: str = ""
+    strategy_version: int = 1
+    snapshot: Mapping[str, Any] = {}
+    tally: Tally = msgspec.field(default_factory=Tally)
+    book: Book = msgspec.field(default_factory=Book)
+    markets: dict[str, Watched] = msgspec.field(default_factory=dict)
+    done_row: int = 0
     account_through: int = 0
+    cycle_ms: int | None = None
+
+
+class _Versioned(msgspec.Struct):
+    version: int = 1
+
+
+class UnreadableState(PersonMustLook):
+    """The stored state cannot be gone on from."""
+
+    def __init__(self, child: str, problem: str) -> None:
+        super().__init__(child, problem)
+        self.child, self.problem = child, problem
+
+    def __str__(self) -> str:
+        return (
+            f"data/{self.child}.db in the state directory: {self.problem}; undo the change, set"
+            f" {self.child}.discard_snapshot = true, or begin afresh with another state directory"
+        )
 
 
 def encode(state: StrategyState) -> bytes:
     """Return the stored form."""
-    return msgspec.msgpack.encode(state)
+    return _ENCODER.encode(state)
 
 
-def decode(stored: bytes) -> StrategyState:
-    """Read the stored form. Raises msgspec.ValidationError when it is something else."""
-    return msgspec.msgpack.decode(stored, type=StrategyState)
+def decode(stored: bytes, child: str) -> StrategyState:
+    """Read the stored form. Raises UnreadableState when another version wrote it, or it is damaged."""
+    try:
+        version = msgspec.msgpack.decode(stored, type=_Versioned).version
+        if version != VERSION:
+            raise UnreadableState(
+                child, f"its snapshot is of version {version}, this program reads {VERSION}"
+            )
+        return msgspec.msgpack.decode(stored, type=StrategyState)
+    except msgspec.MsgspecError as error:
+        raise UnreadableState(child, f"its snapshot cannot be read ({error})") from error
+
+
+_ENCODER: Final = msgspec.msgpack.Encoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Final
 
 from protocol.messages.trading import Signal
@@ -19,15 +20,23 @@ CREATE TABLE IF NOT EXISTS signals (
     action TEXT NOT NULL,
     confidence TEXT NOT NULL,
     reasons TEXT NOT NULL,
-    traded INTEGER NOT NULL
+    traded INTEGER NOT NULL,
+    why_not TEXT,
+    parameters TEXT
 )
 """
-TABLES: Final = (SIGNALS,)
+BY_TIME: Final = "CREATE INDEX IF NOT EXISTS signals_by_time ON signals (at_ms)"
+BY_SYMBOL: Final = "CREATE INDEX IF NOT EXISTS signals_by_symbol ON signals (symbol, at_ms)"
+TABLES: Final = (SIGNALS, BY_TIME, BY_SYMBOL)
 
 INSERT: Final = (
-    "INSERT INTO signals (strategy, symbol, timeframe, row, at_ms, action, confidence, reasons, traded) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO signals (strategy, symbol, timeframe, row, at_ms, action, confidence, reasons, traded,"
+    " why_not, parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+TOO_MANY: Final = "DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?"
+TOO_OLD: Final = "DELETE FROM signals WHERE at_ms < ?"
+SWEPT_EVERY: Final = 256
+"""Signals between two looks at what is to be forgotten; so many more than allowed may be there."""
 
 
 def stored(signal: Signal) -> Write:
@@ -44,5 +53,15 @@ def stored(signal: Signal) -> Write:
             str(signal.confidence),
             json.dumps(signal.reasons),
             int(signal.traded),
+            signal.why_not,
+            signal.parameters,
         ),
     )
+
+
+def swept(count: int, at_ms: int, *, keep: int, keep_ms: int) -> Iterator[Write]:
+    """Yield what forgets old signals, when the ``count``-th one asks for it: beyond ``keep``, or
+    ``keep_ms``."""
+    if count % SWEPT_EVERY == 0:
+        yield Write(TOO_MANY, (keep,))
+        yield Write(TOO_OLD, (at_ms - keep_ms,))

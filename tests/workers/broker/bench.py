@@ -6,14 +6,18 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any, Literal
 
 import msgspec
+from msgspec import structs
 
 from protocol.codec import MARKET, STRATEGY
 from protocol.messages.market import Candle, Instrument, MarketRecord
 from protocol.messages.stream import MarketRole, OrdersRole, Record, Role
 from protocol.messages.trading import EquityFraction, Fill, Order, OrderChanged, Side, Size, StrategyRecord
-from workers.broker.core import BrokerCore
+from workers.broker.breakers import OFF, Limits
+from workers.broker.core import BrokerCore, Rules
+from workers.broker.funding import Due, FundingSchedule
 from workers.broker.matching import Terms
 from workers.broker.state import restore
 from workers.broker.store import TABLES, digest
@@ -42,6 +46,12 @@ def candle(row: int, opening: str, close: str | None = None) -> Candle:
     )
 
 
+def bar(row: int, opening: str, high: str, low: str, close: str, volume: str = "1000") -> Candle:
+    """Return a candle of row ``row`` with all four prices."""
+    flat = candle(row, opening, close)
+    return structs.replace(flat, high=D(high), low=D(low), volume=D(volume))
+
+
 def order(
     row: int,
     side: Side = "buy",
@@ -52,8 +62,9 @@ def order(
     name: str | None = None,
     reduce_only: bool = False,
     symbol: str = BTC,
+    **how: Any,
 ) -> Order:
-    """Return a market order decided on the close of ``row``."""
+    """Return an order decided on the close of ``row``: at the market, unless ``how`` says otherwise."""
     return Order(
         client_order_id=name or f"{strategy}-{row}-{leg}",
         strategy=strategy,
@@ -64,6 +75,7 @@ def order(
         side=side,
         size=size or EquityFraction(D("0.1")),
         reduce_only=reduce_only,
+        **how,
     )
 
 
@@ -80,6 +92,9 @@ class Bench:
     lockstep: bool = True
     listens: bool = False
     dry_run: bool = False
+    limits: Limits = OFF
+    funding: Sequence[Due] = ()
+    on_shutdown: Literal["keep", "cancel", "close"] = "keep"
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -119,7 +134,14 @@ class Bench:
     def revive(self) -> None:
         """Begin a new life from what is on disk."""
         state = restore(self.state, self.cash)
-        self.core = BrokerCore(["feed", *self.strategies], state, self.terms, dry_run=self.dry_run)
+        rules = Rules(
+            terms=self.terms,
+            limits=self.limits,
+            schedule=FundingSchedule(self.funding),
+            dry_run=self.dry_run,
+            on_shutdown=self.on_shutdown,
+        )
+        self.core = BrokerCore(["feed", *self.strategies], state, rules)
         self.received = dict(self.cursors)
         for source, role in self.roles().items():
             self.core.introduce(source, role)
@@ -135,7 +157,13 @@ class Bench:
 
     def turn(self) -> bool:
         """Take one step and commit it; False when there was none."""
-        step = self.core.step()
+        return self._commit(self.core.step())
+
+    def stop(self) -> None:
+        """End in order: the last step is committed."""
+        self._commit(self.core.close())
+
+    def _commit(self, step: Step | None) -> bool:
         if step is None:
             return False
         for write in step.writes:

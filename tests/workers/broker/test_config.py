@@ -45,11 +45,6 @@ def test_every_key_of_the_contract_is_known_at_its_default() -> None:
     ("key", "value"),
     [
         ("backend", "exchange"),
-        ("leverage", "3"),
-        ("entry_delay", "1s"),
-        ("breakers", {"daily_loss": "0.03"}),
-        ("on_shutdown", "close"),
-        ("funding_file", "f.csv"),
         ("mode", "live"),
     ],
 )

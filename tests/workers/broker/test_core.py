@@ -16,8 +16,8 @@ from protocol.messages.trading import (
     WholePosition,
 )
 from tests.workers.broker.bench import BTC, MINUTE, Bench, D, candle, order
-from workers.broker.errors import CorruptState, UnfitInput
-from workers.broker.matching import Terms
+from workers.broker.core import Rules
+from workers.broker.errors import CorruptState, OtherVersion, UnfitInput
 from workers.broker.money import text
 from workers.broker.state import restore
 
@@ -96,7 +96,7 @@ def test_an_input_never_met_is_waited_for() -> None:
     """Without knowing every input the broker does nothing: a strategy unheard of may have orders."""
     bench = Bench(THREE, {"s": [through(3)]})
     fresh = Bench(THREE, {"s": []})
-    fresh.core = type(bench.core)(["feed", "s"], restore(None, D(1)), Terms())
+    fresh.core = type(bench.core)(["feed", "s"], restore(None, D(1)), Rules())
     fresh.core.introduce("feed", bench.roles()["feed"])
 
     assert fresh.core.step() is None
@@ -321,8 +321,15 @@ def test_what_is_received_is_bounded_but_never_stuck() -> None:
 
 
 @pytest.mark.req("B5")
-@pytest.mark.parametrize("stored", [b"", b"garbage", b"\x80", b"\x81\xa6schema\x07"])
+@pytest.mark.parametrize("stored", [b"", b"garbage", b"\x80", b"\x81\xa6schema\x02"])
 def test_a_state_that_cannot_be_read_needs_a_person(stored: bytes) -> None:
     """The sentence says what to do."""
     with pytest.raises(CorruptState, match="backup"):
         restore(stored, D(1))
+
+
+@pytest.mark.req("B5")
+def test_a_state_of_another_version_is_left_alone_in_words() -> None:
+    """Books kept by an earlier program are never misread."""
+    with pytest.raises(OtherVersion, match="their form is 1, this program reads 2"):
+        restore(b"\x81\xa6schema\x01", D(1))

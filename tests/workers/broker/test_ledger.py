@@ -92,15 +92,13 @@ def test_a_position_that_is_closed_leaves_nothing_behind() -> None:
 
 
 def test_funding_is_paid_on_the_notional_and_rounded_against_us() -> None:
-    """A long pays a positive rate, a short receives it; spot pays none."""
+    """A long pays a positive rate, a short receives it."""
     long = Books.opened(D(100)).traded("X", "linear", D(1), D(3), D(0)).books
     short = Books.opened(D(100)).traded("X", "linear", D(-1), D(3), D(0)).books
-    spot = Books.opened(D(100)).traded("X", "spot", D(1), D(3), D(0)).books
     rate = D("0.000000011")
 
-    assert long.funded("X", D(3), rate).books.funding == D("-0.00000004")
-    assert short.funded("X", D(3), rate).books.funding == D("0.00000003")
-    assert spot.funded("X", D(3), rate).flows == ()
+    assert long.funded(D(1), D(3), rate).books.funding == D("-0.00000004")
+    assert short.funded(D(-1), D(3), rate).books.funding == D("0.00000003")
 
 
 @pytest.mark.req("B5")

@@ -67,7 +67,9 @@ def test_recording_is_packed_reproducibly() -> None:
 def test_trades_come_soon_anywhere(recording: Recording) -> None:
     """From a cold start, anywhere in the file and over the seam of two laps, the next cross is near."""
     config = decode(child("strategy"), StrategyConfig, "strategy")
-    strategy = load_strategy(config.strategy, config.parameters, child="strategy", folder=tree_file().parent)
+    strategy = load_strategy(
+        str(config.strategy), config.parameters, child="strategy", folder=tree_file().parent
+    )
     taken = drive(made(strategy), recording.read(0, 2 * recording.count + 500))
     rows = [signal.row for signal in taken.outputs if isinstance(signal, Signal)]
 

@@ -74,8 +74,13 @@ class World:
         """Name a child; :meth:`start` gives it life."""
         self.children[name] = Child(build, config)
 
-    def start(self, name: str, reshape: Callable[[Worker], Worker] = lambda worker: worker) -> Process:
-        """Begin the next incarnation of a child."""
+    def start(
+        self,
+        name: str,
+        reshape: Callable[[Worker], Worker] = lambda worker: worker,
+        prepare: Callable[[Shell], None] = lambda shell: None,
+    ) -> Process:
+        """Begin the next incarnation of a child; ``prepare`` may tamper with its shell before it opens."""
         child = self.children[name]
         child.incarnation += 1
         launch = Launch(
@@ -88,7 +93,7 @@ class World:
             config=child.config,
         )
         worker = reshape(child.build(Context(launch)))
-        child.process = self._alive(launch, worker)
+        child.process = self._alive(launch, worker, prepare)
         return child.process
 
     def kill(self, name: str) -> None:
@@ -122,7 +127,7 @@ class World:
     def _living(self) -> list[Process]:
         return [child.process for child in self.children.values() if child.process is not None]
 
-    def _alive(self, launch: Launch, worker: Worker) -> Process:
+    def _alive(self, launch: Launch, worker: Worker, prepare: Callable[[Shell], None]) -> Process:
         transport = self.network.transport()
         process: list[Process] = []
 
@@ -135,6 +140,7 @@ class World:
             Surroundings(transport, lambda: self.network.now, lambda: int(self.network.now * 1000), wake),
         )
         process.append(Process(launch, worker, transport, shell))
+        prepare(shell)
         shell.open()
         return process[0]
 

@@ -15,7 +15,8 @@ from protocol.messages.stream import AccountRole, MarketRole, Record
 from protocol.messages.trading import AccountRecord, StrategyRecord, Through
 from workers.shared.core import LogLine, Step
 from workers.strategy.api import Strategy
-from workers.strategy.core import Settings, StrategyCore
+from workers.strategy.core import Settings, StrategyCore, Surroundings
+from workers.strategy.guard import UNGUARDED, Guard
 from workers.strategy.ma_cross import MaCross, MaCrossParameters
 
 MINUTE = 60_000
@@ -67,18 +68,24 @@ def made(
     contract: Literal["spot", "linear"] = "linear",
     stored: bytes | None = None,
     mode: Literal["dry-run", "paper"] = "paper",
+    inputs: tuple[str, ...] | None = None,
+    guard: Guard | None = None,
     **settings: Any,
 ) -> StrategyCore:
-    """Return a core that knows its feed and its broker."""
+    """Return a core that knows its feed and its broker; with ``inputs`` it has met nobody yet."""
+    chosen = strategy or MaCross(SHORT_CROSS)
+    hears = type(chosen).on_fill is not Strategy.on_fill
     core = StrategyCore(
-        strategy or MaCross(SHORT_CROSS),
+        chosen,
         Settings(child="strategy", mode=mode, **settings),
         stored,
-        lambda: 0.0,
+        Surroundings(lambda: 0.0, guard or UNGUARDED),
+        inputs=inputs or (("feed", "broker") if hears else ("feed",)),
     )
-    core.introduce("feed", role(contract))
-    if core.listens:
-        core.introduce("broker", AccountRole())
+    if inputs is None:
+        core.introduce("feed", role(contract))
+        if hears:
+            core.introduce("broker", AccountRole())
     return core
 
 

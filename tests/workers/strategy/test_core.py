@@ -43,7 +43,7 @@ UP_DOWN_UP = [10, 10, 9, 8, 20, 30, 5, 4, 40]
 class Scripted(Strategy):
     """Does at each close what the script says: intents, or an exception."""
 
-    warmup = 1
+    warmup = 2
 
     def __init__(self, script: dict[str, list[Intent] | Exception]) -> None:
         super().__init__(StrategyParameters())
@@ -143,7 +143,7 @@ def test_signal_is_stored_with_reasons_and_confidence() -> None:
 def test_weak_signal_is_stored_and_not_traded() -> None:
     """Below min_confidence a signal is kept and changes nothing."""
     weak = Intent("enter_long", Decimal("0.4"))
-    taken = drive(made(Scripted({"10": [weak]}), min_confidence=Decimal("0.5")), candles([10]))
+    taken = drive(made(Scripted({"10": [weak]}), min_confidence=Decimal("0.5")), candles([0, 10]))
 
     assert [("enter_long", False)] == [(s.action, s.traded) for s in taken.outputs if isinstance(s, Signal)]
     assert [] == sides(taken)
@@ -184,7 +184,7 @@ def test_candle_that_is_not_newer_is_passed_over() -> None:
     repeated = market([candle(0, 1), candle(1, 2), candle(1, 2), candle(0, 1), candle(2, 3)])
     taken = drive(made(strategy), repeated)
 
-    assert [("1",), ("2",), ("3",)] == strategy.seen
+    assert [("1", "2"), ("2", "3")] == strategy.seen
     assert [Through(5)] == taken.outputs
 
 
@@ -216,7 +216,7 @@ def test_exception_of_user_code_is_one_lost_evaluation() -> None:
     assert "Traceback" in line.facts["exception"]
     assert [(3, 1, "buy", False)] == sides(taken)
     assert 1 == len(taken.named("recovered"))
-    assert (3, 1) == (core.counters()["evaluations"], core.counters()["errors"])
+    assert (2, 1) == (core.counters()["evaluations"], core.counters()["errors"])
     assert "RuntimeError: boom" == core.condition().last_error
 
 
@@ -224,11 +224,11 @@ def test_exception_of_user_code_is_one_lost_evaluation() -> None:
 def test_errors_in_a_row_warn_and_degrade() -> None:
     """The tenth failure in a row raises one warning; health is degraded until a success."""
     core = made(Scripted({"1": ValueError("no")}), max_consecutive_errors=10)
-    taken = drive(core, market([candle(i, 1) for i in range(12)]))
+    taken = drive(core, market([candle(i, 1) for i in range(13)]))
 
     assert 1 == len(taken.named("strategy keeps failing"))
     assert core.condition().reasons
-    drive(core, [r for r in market([candle(i, 2) for i in range(13)]) if r.seq == 13])
+    drive(core, [r for r in market([candle(i, 2) for i in range(14)]) if r.seq == 14])
     assert () == core.condition().reasons
 
 
@@ -239,16 +239,16 @@ def test_errors_in_a_row_warn_and_degrade() -> None:
         [Intent("enter_long", Decimal(2))],
         [Intent("enter_long", Decimal("NaN"))],
         [Intent("enter_long", 0.5)],  # type: ignore[arg-type]
-        None,
+        7,
         ["enter_long"],
     ],
 )
 def test_nonsense_from_user_code_is_an_error_of_it(said: Any) -> None:
     """An answer that is no list of intents is reported like an exception, and trades nothing."""
-    taken = drive(made(Scripted({"1": said})), candles([1]))
+    taken = drive(made(Scripted({"1": said})), candles([0, 1]))
 
     assert 1 == len(taken.named("strategy failed"))
-    assert [Through(2, end=True)] == taken.outputs
+    assert [Through(3, end=True)] == taken.outputs
 
 
 def test_intents_of_one_candle_are_legs_in_order() -> None:
@@ -256,9 +256,9 @@ def test_intents_of_one_candle_are_legs_in_order() -> None:
     script: dict[str, list[Intent] | Exception] = {
         "1": [Intent("enter_long"), Intent("enter_long"), Intent("enter_short", size=Quantity(Decimal(2)))]
     }
-    taken = drive(made(Scripted(script)), candles([1]))
+    taken = drive(made(Scripted(script)), candles([0, 1]))
 
-    assert [(1, 1, "buy", False), (1, 4, "sell", True), (1, 5, "sell", False)] == sides(taken)
+    assert [(2, 1, "buy", False), (2, 4, "sell", True), (2, 5, "sell", False)] == sides(taken)
     assert 3 == len({o.client_order_id for o in taken.outputs if isinstance(o, Order)})
 
 
@@ -266,14 +266,14 @@ def test_entry_in_the_same_direction_needs_a_size() -> None:
     """Saying "long" again adds nothing; with a size of its own it adds that."""
     more = Intent("enter_long", size=Quantity(Decimal(2)))
     script: dict[str, list[Intent] | Exception] = {"1": [Intent("enter_long")], "2": [more]}
-    taken = drive(made(Scripted(script)), candles([1, 1, 2]))
+    taken = drive(made(Scripted(script)), candles([0, 1, 1, 2]))
 
-    assert [(1, 1), (3, 1)] == [(row, leg) for row, leg, _, _ in sides(taken)]
+    assert [(2, 1), (4, 1)] == [(row, leg) for row, leg, _, _ in sides(taken)]
 
 
 def test_exit_without_a_position_orders_nothing() -> None:
     """There is nothing to close."""
-    assert [] == sides(drive(made(Scripted({"1": [Intent("exit")]})), candles([1])))
+    assert [] == sides(drive(made(Scripted({"1": [Intent("exit")]})), candles([0, 1])))
 
 
 @pytest.mark.req("T1")

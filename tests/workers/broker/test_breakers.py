@@ -1,0 +1,153 @@
+"""Breakers: what trips them, what that does, and how it ends. All in the time of the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from protocol.messages.market import Candle
+from protocol.messages.trading import Quantity, StrategyRecord, Through, TradingChanged, WholePosition
+from tests.workers.broker.bench import MINUTE, Bench, D, candle, order
+from workers.broker.breakers import DAY_MS, Limits, Watch, closed, marked, ordered, reset
+from workers.broker.matching import Terms
+
+FREE = Terms(taker=D(0), slippage_bps=D(0))
+TEN = Quantity(D(10))
+
+
+def run(candles: list[Candle], said: list[StrategyRecord], **limits: Any) -> Bench:
+    """Trade 10 of a linear contract with an account of 10,000."""
+    chosen = Limits(**limits)
+    bench = Bench(candles, {"s": said}, contract="linear", terms=FREE, limits=chosen)
+    return bench.run()
+
+
+def states(bench: Bench) -> list[tuple[str, str, str | None]]:
+    """Return how the trading state moved."""
+    return [(o.state, o.trigger, o.strategy) for o in bench.outputs if isinstance(o, TradingChanged)]
+
+
+def day_two(row: int, price: str) -> Candle:
+    """Return a candle of the next day."""
+    made = candle(row, price)
+    shift = DAY_MS
+    return replace(made, open_ms=made.open_ms + shift, close_ms=made.close_ms + shift)
+
+
+@pytest.mark.req("B6")
+def test_a_daily_loss_marked_to_market_refuses_entries_until_the_next_day() -> None:
+    """10 x 30 of 10,000 is 3 %; exits are allowed."""
+    market = [
+        candle(1, "100"),
+        candle(2, "100"),
+        candle(3, "70"),
+        candle(4, "70"),
+        day_two(5, "70"),
+        day_two(6, "70"),
+    ]
+    said: list[StrategyRecord] = [
+        order(1, size=TEN),
+        order(3, size=TEN),
+        order(3, "sell", WholePosition(), leg=1, reduce_only=True),
+        order(5, size=TEN),
+        Through(6),
+    ]
+    bench = run(market, said)
+
+    assert bench.denials == ["reducing"]
+    assert states(bench) == [("reducing", "daily_loss", None), ("active", "daily_loss", None)]
+    assert [fill.row for fill in bench.fills] == [2, 4, 6]
+
+
+@pytest.mark.req("B6")
+def test_a_drawdown_halts_until_an_operator_resets_it_over_restarts() -> None:
+    """10 % below the stored high: critical."""
+    market = [candle(1, "100"), candle(2, "100"), candle(3, "200"), candle(4, "90"), candle(5, "90")]
+    bench = run(market, [order(1, size=TEN), Through(3)], daily_loss=None)
+    bench.revive()
+    bench.strategies["s"] += [order(4, size=TEN), Through(5)]
+    bench.run()
+
+    assert bench.denials == ["halted"]
+    assert bench.core.condition().critical
+    assert bench.core.condition().reasons == ("account halted: drawdown",)
+    assert bench.rows("SELECT state, trigger, critical, until_ms FROM trading") == [
+        ("halted", "drawdown", 1, None)
+    ]
+
+
+@pytest.mark.req("B6")
+def test_losses_in_a_row_pause_that_strategy_for_the_cooldown() -> None:
+    """Another one goes on; a gain begins the count anew."""
+    prices = ["100", "100", "99", "99", "98", "98", "98", "98"]
+    market = [candle(row, price) for row, price in enumerate(prices, 1)]
+    said: list[StrategyRecord] = []
+    for row in (1, 3):
+        said.append(order(row, size=TEN))
+        said.append(order(row + 1, "sell", WholePosition(), reduce_only=True))
+    said += [order(5, size=TEN), order(7, size=TEN), Through(8)]
+    bench = run(market, said, losses=2, cooldown_ms=2 * MINUTE)
+
+    assert states(bench) == [("reducing", "losses", "s"), ("active", "losses", "s")]
+    assert bench.denials == ["reducing"]
+
+
+@pytest.mark.req("B6")
+def test_too_many_orders_in_a_minute_halt_that_strategy() -> None:
+    """Critical, until an operator resets it."""
+    said: list[StrategyRecord] = [order(1, size=Quantity(D(1)), leg=leg) for leg in range(4)]
+    bench = run([candle(1, "100"), candle(2, "100")], [*said, Through(2)], orders=2)
+
+    assert states(bench) == [("halted", "orders", "s")]
+    assert bench.denials == ["halted"]
+    assert bench.core.condition().critical
+
+
+@pytest.mark.req("B6")
+def test_without_continuous_nothing_ends_by_itself() -> None:
+    """Each waits for an operator."""
+    watch, limits = Watch(), Limits(continuous=False)
+    marked(watch, limits, D(100), 0)
+    (curb,) = marked(watch, limits, D(97), 1)
+
+    assert (curb.trigger, curb.until_ms) == ("daily_loss", None)
+
+
+@pytest.mark.req("B6")
+@pytest.mark.parametrize(("equity", "trips"), [("97.01", False), ("97", True), ("-5", True)])
+def test_a_limit_trips_when_it_is_reached(equity: str, trips: bool) -> None:
+    """3 % of 100 is 97."""
+    watch, limits = Watch(), Limits(drawdown=None)
+    marked(watch, limits, D(100), 0)
+
+    assert bool(marked(watch, limits, D(equity), 1)) is trips
+
+
+def test_a_reset_begins_anew() -> None:
+    """What tripped once does not trip again at once."""
+    watch, limits = Watch(), Limits(losses=2, orders=1)
+    marked(watch, limits, D(100), 0)
+    closed(watch, limits, "s", D(-1), 1)
+    ordered(watch, limits, "s", 1)
+    reset(watch, D(50), None)
+
+    assert marked(watch, limits, D(50), 2) == []
+    assert closed(watch, limits, "s", D(-1), 3) == []
+    assert ordered(watch, limits, "s", 3) == []
+
+
+def test_off_trips_never() -> None:
+    """As a replay runs."""
+    market = [candle(1, "100"), candle(2, "100"), candle(3, "10"), candle(4, "10")]
+    bench = run(
+        market,
+        [order(1, size=TEN), Through(4)],
+        daily_loss=None,
+        drawdown=None,
+        losses=None,
+        orders=None,
+    )
+
+    assert states(bench) == []

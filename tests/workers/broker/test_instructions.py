@@ -1,0 +1,252 @@
+"""What operators tell a broker: once, over restarts, on record with its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from protocol.messages.instruction import (
+    CancelOrder,
+    Instructed,
+    Instruction,
+    KillSwitch,
+    Pause,
+    PlaceOrder,
+    Resume,
+)
+from protocol.messages.trading import Cancel, OrderChanged, Quantity, Through, TradeClosed, TradingChanged
+from tests.workers.broker.bench import Bench, D, bar, candle, order
+from tests.workers.broker.pit import T0, Live
+from workers.broker.instructions import STALE_MS, Told
+from workers.broker.teller import Teller
+from workers.shared.instructing import instruct, instructions_file
+
+ONE = Quantity(D(1))
+ROWS = [candle(row, "100") for row in range(1, 9)]
+
+
+def told(bench: Bench, *instructions: Instruction, at_ms: int = 0) -> None:
+    """Tell the broker, as its teller does, and let it step."""
+    first = bench.core.instructed("j") + 1
+    given = [
+        Told(seq, Instructed(id=f"i{seq}", by="cli", at_ms=at_ms, instruction=one))
+        for seq, one in enumerate(instructions, first)
+    ]
+    bench.core.instruct("j", given)
+    while bench.turn():
+        pass
+
+
+def through(bench: Bench, row: int, *wishes: Any) -> None:
+    """Let the strategy say something and finish a row."""
+    bench.strategies["s"] += [*wishes, Through(row)]
+    bench.run()
+
+
+def changes(bench: Bench) -> list[tuple[str, str, str | None]]:
+    """Return how the trading state moved."""
+    return [(o.state, o.trigger, o.strategy) for o in bench.outputs if isinstance(o, TradingChanged)]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """Give a broker whose strategy is through row 1; nothing is held."""
+    made = Bench(ROWS, {"s": []}, contract="linear")
+    through(made, 1)
+    return made
+
+
+@pytest.mark.req("B6")
+def test_a_pause_refuses_entries_and_lets_exits_through(bench: Bench) -> None:
+    """Until somebody resumes; kept over a restart."""
+    through(bench, 2, order(2, size=ONE))
+    told(bench, Pause())
+    bench.revive()
+    out = order(4, "sell", size=ONE, reduce_only=True)
+    through(bench, 4, order(4, size=ONE, leg=1), out)
+    assert bench.denials == ["paused"]
+
+    through(bench, 5)
+    assert [fill.client_order_id for fill in bench.fills] == ["s-2-0", "s-4-0"]
+
+    told(bench, Resume())
+    through(bench, 6, order(6, size=ONE))
+    assert bench.denials == ["paused"]
+    assert changes(bench) == [("reducing", "operator", None), ("active", "operator", None)]
+
+
+@pytest.mark.req("B6")
+def test_a_pause_of_one_strategy_touches_no_other(bench: Bench) -> None:
+    """By its id."""
+    told(bench, Pause(strategy="other"))
+    through(bench, 2, order(2, size=ONE), order(2, size=ONE, strategy="other"))
+
+    assert [o.strategy for o in bench.outputs if isinstance(o, OrderChanged) and o.code == "paused"] == [
+        "other"
+    ]
+
+
+@pytest.mark.req("B6")
+def test_the_kill_switch_cancels_closes_and_halts_until_two_words_are_said(bench: Bench) -> None:
+    """Off alone does not trade again: a resume must follow."""
+    resting = order(2, size=ONE, leg=1, kind="limit", limit=D(50))
+    through(bench, 2, order(2, size=ONE), resting)
+    through(bench, 3)
+    told(bench, KillSwitch(on=True), Resume())
+    through(bench, 4, order(4, size=ONE))
+    (closed,) = [o for o in bench.outputs if isinstance(o, TradeClosed)]
+    assert (closed.reason, bench.denials) == ("kill_switch", ["halted"])
+    assert bench.core.condition().critical
+    assert bench.rows("SELECT status, code FROM orders WHERE kind = 'limit'") == [
+        ("cancelled", "kill_switch")
+    ]
+
+    told(bench, KillSwitch(on=False))
+    through(bench, 5, order(5, size=ONE))
+    assert bench.denials == ["halted", "halted"]
+
+    told(bench, Resume())
+    through(bench, 6, order(6, size=ONE))
+    assert bench.denials == ["halted", "halted"]
+    assert bench.core.condition().reasons == ()
+
+
+@pytest.mark.req("B1")
+def test_an_order_by_hand_is_placed_once_and_under_the_name_manual(bench: Bench) -> None:
+    """The next row fills it; told again, it is the same order; an id of long ago is denied."""
+    wish = replace(order(1, size=ONE, name="m"), strategy="whoever")
+    told(bench, PlaceOrder(order=wish), PlaceOrder(order=wish))
+    through(bench, 2)
+    assert [(f.client_order_id, f.strategy, f.reason) for f in bench.fills] == [("m", "manual", "manual")]
+
+    used = Instructed(id="x", by="http", at_ms=0, instruction=PlaceOrder(order=wish))
+    bench.core.instruct("j", [Told(9, used, used=True)])
+    bench.run()
+    assert bench.denials == ["duplicate_id"]
+    outcomes = bench.rows("SELECT kind, outcome FROM instructions")
+    assert outcomes == [("place_order", "accepted")] * 2 + [("place_order", "denied")]
+
+
+@pytest.mark.req("B1")
+def test_an_order_by_hand_that_waited_for_the_broker_is_stale() -> None:
+    """Whoever gave it had seen another market."""
+    live = Live().quote("100", "100.1", now=0).at(STALE_MS + 1)
+    told(live.bench, PlaceOrder(order=order(0, size=ONE, name="m")), at_ms=T0)
+
+    assert live.bench.denials == ["stale"]
+
+
+def test_an_operator_cancels_whoevers_order(bench: Bench) -> None:
+    """And is told when there is none."""
+    through(bench, 2, order(2, size=ONE, kind="limit", limit=D(50)))
+    cancel = Cancel(client_order_id="c1", strategy="manual", row=0, leg=0, target="s-2-0", decided_ms=0)
+    told(bench, CancelOrder(cancel=cancel), CancelOrder(cancel=replace(cancel, client_order_id="c2")))
+
+    assert bench.rows("SELECT status FROM orders") == [("cancelled",)]
+    assert bench.rows("SELECT outcome FROM instructions") == [("done",), ("denied: unknown_order",)]
+
+
+@pytest.mark.req("B5")
+def test_an_instruction_is_followed_once_whatever_is_killed(bench: Bench) -> None:
+    """The cursor moves with the effect; another journal begins anew."""
+    told(bench, Pause())
+    assert bench.core.instructed("j") == 1
+    bench.revive()
+
+    assert bench.core.instructed("j") == 1
+    assert bench.core.instructed("another") == 0
+
+
+def test_instructions_wait_until_the_market_is_known() -> None:
+    """Nothing is lost meanwhile."""
+    bench = Bench(ROWS, {"s": [Through(8)]})
+    fresh = Bench(ROWS, {"s": []})
+    bench.core = type(bench.core)(["feed", "s"], fresh.core._state, fresh.core._rules)
+    told(bench, Pause())
+    assert bench.steps == []
+
+    bench.core.introduce("feed", bench.roles()["feed"])
+    assert bench.turn()
+    assert changes(bench) == [("reducing", "operator", None)]
+
+
+@pytest.mark.req("B6")
+def test_a_stop_goes_on_protecting_while_entries_are_refused() -> None:
+    """Exits are always allowed."""
+    stop = order(3, "sell", size=ONE, kind="stop", stop=D(90), reduce_only=True)
+    bench = Bench([*ROWS[:4], bar(5, "100", "100", "80", "80")], {"s": []}, contract="linear")
+    through(bench, 1)
+    through(bench, 2, order(2, size=ONE))
+    through(bench, 3, stop)
+    told(bench, Pause())
+    through(bench, 5)
+
+    assert bench.fills[-1].price == D("89.99")
+
+
+class Ear:
+    """Takes what a teller brings."""
+
+    def __init__(self) -> None:
+        self.heard: list[Told] = []
+        self.journal = ""
+
+    def instruct(self, journal: str, told: Sequence[Told]) -> None:
+        """Keep it."""
+        self.journal = journal
+        self.heard.extend(told)
+
+    def instructed(self, journal: str) -> int:
+        """Return how many were heard of this journal."""
+        return self.heard[-1].seq if self.heard and journal == self.journal else 0
+
+
+def test_the_teller_brings_what_is_new_and_says_which_ids_are_used(tmp_path: Path) -> None:
+    """From the first word that is ever written, however late the file appears; damage is borne."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "broker.db").touch()
+    books = sqlite3.connect(":memory:")
+    books.execute("CREATE TABLE orders (client_order_id TEXT)")
+    books.execute("INSERT INTO orders VALUES ('old')")
+    ear, path = Ear(), instructions_file(tmp_path, "broker")
+    teller = Teller(ear, path, books)
+    assert not teller.look()
+
+    for name in ("old", "new"):
+        instruct(tmp_path, "broker", PlaceOrder(order=order(1, name=name)), "cli", 1)
+    assert teller.look()
+    assert [one.used for one in ear.heard] == [True, False]
+    assert not teller.look()
+
+    instruct(tmp_path, "broker", Resume(), "cli", 2)
+    assert teller.look()
+    assert [one.seq for one in ear.heard] == [1, 2, 3]
+
+    path.write_bytes(b"not a database at all")
+    assert not teller.look()
+    books.close()
+
+
+def test_the_teller_wakes_the_shell(tmp_path: Path) -> None:
+    """As a service beside the core."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "broker.db").touch()
+    instruct(tmp_path, "broker", Resume(), "cli", 1)
+    books = sqlite3.connect(":memory:")
+
+    async def scene() -> None:
+        woken = asyncio.Event()
+        ear = Ear()
+        task = asyncio.create_task(Teller(ear, instructions_file(tmp_path, "broker"), books).serve(woken.set))
+        await asyncio.wait_for(woken.wait(), 5)
+        task.cancel()
+        assert len(ear.heard) == 1
+
+    asyncio.run(scene())
+    books.close()

@@ -1,0 +1,162 @@
+"""The commands that tell a broker something: what they write, what they ask, how they end."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from protocol.codec import INSTRUCTIONS
+from protocol.journal import Journal, open_readonly, read_records
+from protocol.messages.instruction import CancelOrder, Instruction, KillSwitch, Pause, PlaceOrder, Resume
+from protocol.messages.trading import AtPrice, Away, Bracket, EquityFraction, Quantity, WholePosition
+from tests.workers.broker.bench import BTC, Bench, D, candle, order
+from workers.broker import store
+from workers.paper import _telling, cli
+from workers.shared.instructing import instructions_file
+
+
+@pytest.fixture
+def books(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a state directory with the books of a broker that does not run: no command waits for it."""
+    monkeypatch.setattr(_telling, "ANSWER_S", 0)
+    bench = Bench([candle(1, "100"), candle(2, "100")], {"s": [order(1)]}, lockstep=False).run()
+    journal = Journal.open(state_dir / "data" / "broker.db", stream="broker", tables=store.TABLES)
+    for step in bench.steps:
+        journal.commit(state=step.state, statements=[(w.sql, w.parameters) for w in step.writes])
+    journal.close()
+    return state_dir
+
+
+def run(books: Path, *words: str, said: str | None = None) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(cli, [*words, "--state-dir", str(books)], input=said)
+
+
+def told(books: Path) -> list[Instruction]:
+    """Return what was written for the broker."""
+    if not (path := instructions_file(books, "broker")).exists():
+        return []
+    with closing(open_readonly(path)) as connection:
+        return [INSTRUCTIONS.decode(r.body).instruction for r in read_records(connection, after=0, limit=99)]
+
+
+@pytest.mark.req("O6")
+@pytest.mark.parametrize(
+    ("words", "instruction"),
+    [
+        (("pause",), Pause()),
+        (("pause", "--strategy", "s"), Pause(strategy="s")),
+        (("resume",), Resume()),
+        (("kill-switch", "on"), KillSwitch(on=True)),
+        (("kill-switch", "off"), KillSwitch(on=False)),
+    ],
+)
+def test_a_word_is_written_for_a_broker_that_is_down(
+    books: Path, words: tuple[str, ...], instruction: Instruction
+) -> None:
+    """The command says that it will be done."""
+    result = run(books, *words)
+
+    assert result.exit_code == 0, result.output
+    assert "written" in result.output
+    assert told(books) == [instruction]
+
+
+@pytest.mark.req("O6")
+def test_a_manual_order_is_shown_and_placed_when_confirmed(books: Path) -> None:
+    """The market is the one that the broker has seen."""
+    words = (
+        "order",
+        "buy",
+        "0.01",
+        "--limit",
+        "99",
+        "--stop-loss",
+        "2%",
+        "--take-profit",
+        "110",
+        "--post-only",
+    )
+    refused = run(books, *words, said="n\n")
+    assert refused.exit_code == 1
+    assert f"buy 0.01 {BTC}, limit" in refused.output
+    assert told(books) == []
+
+    assert run(books, *words, said="y\n").exit_code == 0
+    (placed,) = told(books)
+    assert isinstance(placed, PlaceOrder)
+    sent = placed.order
+    assert (sent.size, sent.kind, sent.limit, sent.post_only) == (Quantity(D("0.01")), "limit", D(99), True)
+    assert sent.bracket == Bracket(stop=Away(D("0.02")), target=AtPrice(D(110)))
+
+
+@pytest.mark.parametrize(
+    ("size", "meant", "reduces"),
+    [("5%", EquityFraction(D("0.05")), False), ("all", WholePosition(), True)],
+)
+def test_sizes_of_a_manual_order(books: Path, size: str, meant: object, reduces: bool) -> None:
+    """A part of the equity, or all that is held."""
+    assert run(books, "order", "sell", size, "--yes").exit_code == 0
+    (placed,) = told(books)
+
+    assert isinstance(placed, PlaceOrder)
+    assert (placed.order.size, placed.order.reduce_only) == (meant, reduces)
+
+
+@pytest.mark.parametrize("size", ["NaN", "-1", "0", "much", "1e", "inf"])
+def test_a_size_that_is_none_is_a_usage_error(books: Path, size: str) -> None:
+    """Nothing is written."""
+    result = run(books, "order", "buy", "--yes", "--", size)
+
+    assert result.exit_code == 2
+    assert told(books) == []
+
+
+def test_a_cancel_names_its_order(books: Path) -> None:
+    """By the id that ``paper orders`` shows."""
+    assert run(books, "cancel", "s-1-0", "--json").exit_code == 0
+    (cancel,) = told(books)
+
+    assert isinstance(cancel, CancelOrder)
+    assert cancel.cancel.target == "s-1-0"
+
+
+def test_where_no_books_are_nothing_is_written(state_dir: Path) -> None:
+    """In words, exit 1."""
+    result = run(state_dir, "pause")
+
+    assert result.exit_code == 1
+    assert "no worker" in result.output
+
+
+@pytest.mark.req("O6")
+def test_a_backup_is_the_books_of_one_moment(books: Path, tmp_path: Path) -> None:
+    """Taken while they are open for writing; never over a file unless that is said."""
+    target = tmp_path / "copy.db"
+    with closing(sqlite3.connect(books / "data" / "broker.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM orders")
+        assert run(books, "backup", str(target)).exit_code == 0
+        writer.execute("ROLLBACK")
+    with closing(sqlite3.connect(target)) as copy:
+        assert copy.execute("SELECT count(*) FROM orders").fetchone() == (1,)
+
+    again = run(books, "backup", str(target))
+    assert again.exit_code == 2
+    assert "--force" in again.output
+    assert run(books, "backup", str(target), "--force").exit_code == 0
+    assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the broker made of it; a denial ends with 1."""
+    monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: "denied: unknown_order")
+    result = run(books, "cancel", "nobody", "--json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["outcome"] == "denied: unknown_order"

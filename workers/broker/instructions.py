@@ -1,0 +1,100 @@
+"""What an operator's instructions do. Each is on record with its outcome, in the transaction of both."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from msgspec.structs import replace
+
+from protocol.messages.instruction import CancelOrder, Instructed, KillSwitch, Pause, PlaceOrder, Resume
+from workers.broker import store
+from workers.broker.breakers import BREAKERS
+from workers.broker.desk import Desk
+from workers.broker.liquidation import Liquidator
+from workers.broker.notes import Notes
+from workers.broker.risk import Risk
+from workers.broker.state import BrokerState
+from workers.broker.trading_state import KILL_SWITCH, OPERATOR, Curb
+
+MANUAL: Final = "manual"
+STALE_MS: Final = 60_000
+"""An order by hand that was given longer ago is refused: whoever gave it has seen another market."""
+
+
+class Told(NamedTuple):
+    """An instruction and its place in the journal; ``used``: its order's id is on record already."""
+
+    seq: int
+    instructed: Instructed
+    used: bool = False
+
+
+class Instructions:
+    """Owned by the core; changes the state and notes what follows from it."""
+
+    def __init__(
+        self, state: BrokerState, symbol: str, notes: Notes, *, desk: Desk, risk: Risk, liquidator: Liquidator
+    ) -> None:
+        self._state, self._symbol, self._notes = state, symbol, notes
+        self._desk, self._risk, self._liquidator = desk, risk, liquidator
+
+    def follow(self, told: Told, now_ms: int | None) -> None:
+        """Do what was told, once. ``now_ms`` is UTC, None: not known."""
+        given = told.instructed
+        match given.instruction:
+            case Pause(strategy=strategy):
+                put = self._risk.curb(OPERATOR, strategy=strategy, detail=f"paused by {given.by}")
+                outcome = "done" if put else "it was paused already"
+            case Resume(strategy=strategy):
+                lifted = self._risk.resume(strategy, given.by)
+                outcome = self._resumed() if lifted else "there was nothing to resume"
+            case KillSwitch(on=on):
+                outcome = self._kill(given) if on else self._release(given)
+            case PlaceOrder():
+                outcome = self._place(given, given.instruction, now_ms, used=told.used)
+            case CancelOrder(cancel=cancel):
+                code = self._desk.cancel(cancel, row=self._state.handled, by_operator=True)
+                outcome = f"denied: {code}" if code else "done"
+        kind = str(type(given.instruction).__struct_config__.tag)
+        self._notes.writes.append(store.insert_instruction(given, kind, outcome))
+        self._notes.log("INFO", "instruction", kind=kind, by=given.by, id=given.id, outcome=outcome)
+
+    def _resumed(self) -> str:
+        curb = self._state.trading.of(None)
+        return "done" if curb is None else f"done, but the account stays {curb.state}: {curb.trigger}"
+
+    def _kill(self, given: Instructed) -> str:
+        if not self._risk.curb(KILL_SWITCH, detail=f"switched on by {given.by}"):
+            return "it was on already"
+        self._liquidator.closing(self._symbol, KILL_SWITCH)
+        return "done"
+
+    def _release(self, given: Instructed) -> str:
+        """The switch goes off; the halt stays until somebody resumes."""
+        if not self._state.trading.has(KILL_SWITCH):
+            return "it was off already"
+        by, now = given.by, self._state.at_ms
+        halted = BREAKERS[KILL_SWITCH].state
+        detail = f"kill switch off by {by}: resume to trade again"
+        self._risk.put(Curb(trigger=OPERATOR, state=halted, critical=False, since_ms=now, detail=detail))
+        self._risk.lift(KILL_SWITCH, f"switched off by {by}")
+        return "done"
+
+    def _place(self, given: Instructed, wanted: PlaceOrder, now_ms: int | None, *, used: bool) -> str:
+        state = self._state
+        order = replace(
+            wanted.order,
+            strategy=MANUAL,
+            row=state.handled,
+            leg=0,
+            decided_ms=given.at_ms,
+            reason=MANUAL,
+        )
+        denied = state.denied
+        if used:
+            self._desk.used(order)
+        else:
+            late = now_ms is not None and now_ms - given.at_ms > STALE_MS
+            stale = f"given more than {STALE_MS // 1000} s ago" if late else None
+            self._desk.order(order, row=state.handled, stale=stale)
+        return "denied" if state.denied > denied else "accepted"

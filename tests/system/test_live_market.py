@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,9 @@ import psutil
 import pytest
 
 from tests.support.deadline import wait_until
-from tests.support.exchange.capture import answer
 from tests.support.exchange.faults import Faults
 from tests.support.exchange.server import LocalExchange
-from tests.support.exchange.sessions import SESSIONS, Session, now_ms
+from tests.support.exchange.sessions import SESSIONS, Session
 from tests.support.exchange.thread import in_thread
 from tests.support.rootprocess import RootProcess
 from tests.system.conftest import Start
@@ -80,16 +79,8 @@ MOST_RESIDENT = 40 * 1024 * 1024
 
 
 def exchange_of(session: Session, **more: Any) -> LocalExchange:
-    """Make a local exchange that plays a session and answers what was recorded, the past and the time."""
-
-    def rest(path: str, query: Mapping[str, str]) -> str | None:
-        if path.endswith("exchangeInfo"):
-            return answer(path)
-        if path.endswith("/api/v5/public/instruments"):
-            return answer(f"instType={query['instType']}")
-        return json.dumps({"serverTime": now_ms()}) if path.endswith("/time") else session.history(path)
-
-    return LocalExchange(session.script, rest, **more)
+    """Make a local exchange that plays a session."""
+    return LocalExchange(session.script, session.rest, **more)
 
 
 def fills(root: RootProcess) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 
 BEAT_S = 0.05
+FRESH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,21 @@ class Session:
         boundary_ms = now_ms() // MINUTE_MS * MINUTE_MS
         frames = [it for source in self.sources for it in _ending_at(source, boundary_ms).frames]
         frames.sort(key=lambda it: it.at_ms)
-        for frame in frames:
-            yield frame
         prices = self._quotes(frames)[-5:]
+        for frame in frames:
+            if frame.at_ms < boundary_ms:
+                yield frame
+        # Whoever trades on the candle that closes now has seen a fresh price before.
+        for frame in prices:
+            yield _fresh(frame)
+        await asyncio.sleep(FRESH_S)
+        for frame in frames:
+            if frame.at_ms >= boundary_ms:
+                yield frame
         while True:
             for frame in prices:
                 await asyncio.sleep(BEAT_S)
-                by_ms = now_ms() - frame.at_ms
-                yield Frame(now_ms(), shifted(frame.text, by_ms, frame.at_ms), frame.path)
+                yield _fresh(frame)
 
     def _quotes(self, frames: Sequence[Frame]) -> list[Frame]:
         exchange = EXCHANGES[self.exchange]
@@ -98,6 +106,11 @@ def _grids(path: str, query: Mapping[str, str]) -> str | None:
     if path.endswith("/public/instruments"):
         return answer(f"instType={query['instType']}")
     return GRIDS.get(path)
+
+
+def _fresh(frame: Frame) -> Frame:
+    at_ms = now_ms()
+    return Frame(at_ms, shifted(frame.text, at_ms - frame.at_ms, frame.at_ms), frame.path)
 
 
 def _ending_at(source: str, boundary_ms: int) -> Capture:

@@ -164,16 +164,3 @@ def test_reload_starts_nothing_beneath_a_group_whose_turn_has_not_come() -> None
     assert world.alive["b"] == []
     world.run_for(5.0)
     assert (world.states(), len(world.alive["b"])) == ({"a": "ready", "g": "ready", "b": "ready"}, 1)
-
-
-@pytest.mark.req("S12")
-def test_child_removed_before_its_next_try_is_not_tried() -> None:
-    """Its try waited in the lane behind the removal and met a child that was not in the list: a defect."""
-    children = worker("a"), worker("b")
-    world = World(group("root", *children, strategy="rest_for_one"))
-    world.script("a", Life(spawn="no room"))
-    world.tell(events.Boot())
-    world.tell(events.TreeChanged(group("root", children[1], strategy="rest_for_one"), "r"))
-    world.run_for(10.0)
-
-    assert world.states() == {"b": "ready"}

@@ -21,6 +21,10 @@ LISTENS: dict[str, Any] = {
     "inputs": ["feed", "broker"],
 }
 
+SLOW: dict[str, Any] = {"strategy": "ma_cross", "parameters": {"fast": 3, "slow": 8}}
+SEVERAL: dict[str, Any] = {"strategy": MA, "listener": LISTENS, "slow": SLOW}
+"""Two that run ahead, and one between them that wants the fills of each row first."""
+
 WAVES = [100 + (n * n) % 17 for n in range(400)]
 """Prices with something to do in most rows."""
 

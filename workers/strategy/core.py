@@ -201,12 +201,17 @@ class StrategyCore:
             if self._asks and not self._answered(lane, made):
                 break
             self._row(lane, made)
+        self._tell_through(made)
+
+    def _tell_through(self, made: Produced) -> None:
+        rows = self._inputs.rows
         if (through := rows.finished_row()) is not None:
-            leading = rows.leading
-            made.outputs.append(Through(through, leading is not None and leading.ended))
+            made.outputs.append(Through(through, rows.over))
 
     def _row(self, lane: Lane, made: Produced) -> None:
         rows, record = self._inputs.rows, lane.queue[0]
+        if not lane.leads:
+            self._tell_through(made)  # what follows belongs to the next row
         message = MARKET.decode(record.body)
         over = rows.over
         watch = self._inputs.watches[lane.source]

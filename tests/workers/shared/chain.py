@@ -61,7 +61,7 @@ def books(made: World) -> dict[str, object]:
             told = [ACCOUNT.decode(record.body) for record in journal.read(0, 1_000_000)]
             found[name] = [it for it in told if not isinstance(it, Through)]
         elif name == "notifier":
-            found[name] = journal.connection.execute("SELECT kind, at_ms, text FROM outbox").fetchall()
+            found[name] = journal.connection.execute("SELECT kind, at_ms, text FROM messages").fetchall()
         elif name != "feed":
             said = [STRATEGY.decode(record.body) for record in journal.read(0, 1_000_000)]
             found[name] = [it for it in said if not isinstance(it, Through)]

@@ -8,6 +8,7 @@ from typing import Final
 
 from loguru import logger
 
+from protocol.messages.stream import EventsRole
 from protocol.places import secret
 from workers.notifier import channels
 from workers.notifier.books import Books
@@ -63,6 +64,7 @@ def build(context: Context) -> Worker:
         journal=journal,
         inputs=config.inputs,
         timed=core,
+        rewinds=lambda role: isinstance(role, EventsRole),  # what a root lost it does not say again
         condition=helpers.condition,
         services=helpers.services,
         linger_s=LINGER_S if helpers.senders.deliveries else 0.0,

@@ -123,6 +123,7 @@ class Shell:
             bad_frame=self._bad_frame,
             ticking=self._worker.ticking,
             reader=self._launch.child,
+            rewinds=self._worker.rewinds,
         )
 
     def _made_producer(self) -> Producer | None:

@@ -138,8 +138,7 @@ def test_the_real_apprise_takes_a_message() -> None:
 def test_what_nobody_needs_is_not_imported() -> None:
     """The clients of Telegram and of other services cost memory: without credentials they stay out."""
     program = (
-        "import sys, workers.notifier.app\n"
-        "sys.stdout.write(str({'httpx', 'apprise'} & set(sys.modules)))"
+        "import sys, workers.notifier.app\nsys.stdout.write(str({'httpx', 'apprise'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 

@@ -58,7 +58,7 @@ def start_tree(order: Order) -> None:
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
     _refuse_too_long(tree.state_dir)
     if not order.detached_child:
-        refuse_unusable(tree, programs=order.preflight)
+        refuse_unusable(tree, everything=order.preflight)
     if order.preflight:
         _tell_preflight(tree)
     elif order.detach:
@@ -127,7 +127,7 @@ def _announce(word: bytes) -> None:
 
 def _tell_preflight(tree: Tree) -> None:
     click.echo(f"configuration: good ({tree.name})")
-    click.echo("workers and programs: all there")
+    click.echo("workers, their sections and programs: all good")
     place = _nearest_existing(tree.state_dir)
     if not os.access(place, os.W_OK | os.X_OK):
         raise Failure(f"state directory: {place} is not writable; choose another with --state-dir", FAILED)

@@ -19,7 +19,11 @@ _RUN_OPTIONS = (
 @click.option(
     "--detach", is_flag=True, help="In the background; returns when all children are ready, or why not."
 )
-@click.option("--preflight", is_flag=True, help="Make all checks, also of the state files; start nothing.")
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Make all checks, also of worker sections and state files; start nothing.",
+)
 @click.option("--dry-run", is_flag=True, help="Log orders, submit none (sets mode).")
 @click.option("--paper", is_flag=True, help="Submit orders to the paper broker (sets mode).")
 @click.option("--live", is_flag=True, help="Submit orders to the exchange account (sets mode).")

@@ -47,9 +47,10 @@ from supervisor.runtime.readiness import ForeignPrograms
 from supervisor.runtime.reloading import Reader, Reloading
 from supervisor.runtime.report import event_of
 from supervisor.runtime.resources import Resources
-from supervisor.runtime.rootlog import say
+from supervisor.runtime.rootlog import say, say_events_lost, say_noise
 from supervisor.runtime.systemd import Address, Condition, Systemd
 from supervisor.runtime.taken import Taken
+from supervisor.runtime.utc import now_ms
 
 CHECK_EVERY_S = 0.25
 TIP_EVERY_S = 1.0
@@ -89,52 +90,26 @@ class Root:
         self._beats: dict[str, Beat] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._liveness = Liveness(CHECK_EVERY_S)
-        self._noise = Noise(_say_noise, time.monotonic)
+        self._noise = Noise(say_noise, time.monotonic)
         self._events = EventLog(
             tree.state_dir / "events.db",
-            wall_ms=_wall_ms,
+            wall_ms=now_ms,
             trouble=self._events_not_written,
-            lost=_say_events_lost,
+            lost=say_events_lost,
         )
         self._transport = ZeromqTransport()
-        self._host = RealHost(
-            loop=self._loop,
-            sink=self._host_says,
-            broken=self._broken,
-            attach_output=output.attach,
-            preload=tree.preload,
-            capacity=len(workers(tree.root)),
-            alone=alone,
-        )
+        self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
-        alerts = Alerts(tree.notifier, tree.alert_after, self._host.now())
-        self._bell = AlarmBell(tree.alert_command, alerts, run=self._host.run, broken=self._broken)
-        self._news.listeners.append(self._bell.hear)
+        self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
-        self._foreign = ForeignPrograms(
-            runtime_dir,
-            run=self._host.run,
-            tell=self.tell,
-            broken=self._broken,
-            liveness=self._liveness,
-            noise=self._noise,
-        )
+        self._foreign = self._new_foreign()
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._inbox = Inbox(
             self._engine, now=self._host.now, perform=self._performer.perform, broken=self._broken
         )
         self._last_word = LastWord(output, self._foreign.trouble, self.tell)
-        self._overview = Overview(
-            engine=self._engine,
-            liveness=self._liveness,
-            resources=self._resources,
-            events=self._events,
-            output=output,
-            foreign=self._foreign,
-            beats=self._beats,
-            born_at=self._host.now(),
-        )
+        self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
         self._reloading = Reloading(
             reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
@@ -297,6 +272,45 @@ class Root:
 
     # Inside.
 
+    def _new_host(self, *, alone: bool) -> RealHost:
+        return RealHost(
+            loop=self._loop,
+            sink=self._host_says,
+            broken=self._broken,
+            attach_output=self._output.attach,
+            preload=self._tree.preload,
+            capacity=len(workers(self._tree.root)),
+            alone=alone,
+        )
+
+    def _new_foreign(self) -> ForeignPrograms:
+        return ForeignPrograms(
+            self._taken.runtime_dir,
+            run=self._host.run,
+            tell=self.tell,
+            broken=self._broken,
+            liveness=self._liveness,
+            noise=self._noise,
+        )
+
+    def _new_bell(self) -> AlarmBell:
+        alerts = Alerts(self._tree.notifier, self._tree.alert_after, self._host.now())
+        bell = AlarmBell(self._tree.alert_command, alerts, run=self._host.run, broken=self._broken)
+        self._news.listeners.append(bell.hear)
+        return bell
+
+    def _new_overview(self) -> Overview:
+        return Overview(
+            engine=self._engine,
+            liveness=self._liveness,
+            resources=self._resources,
+            events=self._events,
+            output=self._output,
+            foreign=self._foreign,
+            beats=self._beats,
+            born_at=self._host.now(),
+        )
+
     def _desks(self, runtime_dir: str) -> tuple[OperatorDesk, ChildDesk]:
         operator = places.endpoint(runtime_dir, "root", "operator")
         control = places.endpoint(runtime_dir, "root", "control")
@@ -377,19 +391,3 @@ async def _every(pause: float, step: Callable[[], None]) -> None:
     while True:
         step()
         await asyncio.sleep(pause)
-
-
-def _say_noise(door: str, kind: str, sentence: str, count: int) -> None:
-    say("WARNING", f"refused on the {door} socket: {sentence}", kind=kind, count=count)
-
-
-def _say_events_lost(path: Path) -> None:
-    say(
-        "CRITICAL",
-        f"{path} was taken away or replaced while the root runs: events from now on will not be on disk; "
-        "restart the root (supervisor stop, start) to keep them again",
-    )
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from protocol.messages.control import Launch
-from workers.broker.app import build
+from workers.broker.app import build, startable
+from workers.broker.config import BrokerConfig
+from workers.shared.preflight import section
 from workers.shared.process import run
+
+preflight = section(BrokerConfig, startable)
+"""What is wrong with a section, told before the start."""
 
 
 def main(launch: Launch) -> int:

@@ -10,6 +10,7 @@ from protocol.messages.stream import MarketRole
 from workers.feed.config import FeedConfig, check
 from workers.feed.core import FeedCore
 from workers.feed.recording import Recording, load
+from workers.shared.preflight import Place, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Worker
 
@@ -17,6 +18,17 @@ from workers.shared.worker import Context, Worker
 def main(launch: Launch) -> int:
     """Run the feed that ``launch`` describes until SIGTERM; returns the exit code."""
     return run(launch, build)
+
+
+def _startable(config: FeedConfig, place: Place) -> None:
+    """Raise PersonMustLook for what this version cannot serve, or a recording that cannot be read."""
+    check(config, place.child)
+    if config.source == "recorded":
+        load(place.path(config.file), config)
+
+
+preflight = section(FeedConfig, _startable)
+"""What is wrong with a section, told before the start."""
 
 
 def build(context: Context) -> Worker:

@@ -8,6 +8,7 @@ from pathlib import Path
 from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
+from workers.shared.preflight import section
 from workers.shared.process import run
 from workers.shared.worker import Context, Service, Worker
 from workers.strategy.api import Strategy
@@ -16,6 +17,11 @@ from workers.strategy.config import StrategyConfig
 from workers.strategy.core import Settings, StrategyCore, Surroundings
 from workers.strategy.remote import Remote
 from workers.strategy.tables import TABLES
+
+preflight = section(
+    StrategyConfig, lambda config, place: choose(config, child=place.child, folder=place.config_dir)
+)
+"""What is wrong with a section, told before the start."""
 
 
 def main(launch: Launch) -> int:

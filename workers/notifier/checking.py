@@ -53,9 +53,8 @@ async def _unreachable(bot: Bot, chat_id: str) -> tuple[str, ...]:
             if isinstance(me, Failed):
                 return (f"Telegram does not know this bot or cannot be reached: {me.why}",)
             chat = await bot.call("getChat", {"chat_id": chat_id})
-            return (
-                (f"the bot cannot write to chat {chat_id}: {chat.why}",) if isinstance(chat, Failed) else ()
-            )
+            if isinstance(chat, Failed):
+                return (f"the bot cannot write to chat {chat_id}: {chat.why}",)
     except TimeoutError:
         return (f"Telegram did not answer within {PATIENCE_S:g} s",)
     finally:

@@ -14,7 +14,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def check(
-    state_dir: Path, monkeypatch: pytest.MonkeyPatch, base_url: str, **environment: str
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, base_url: str = NOWHERE, **environment: str
 ) -> tuple[str, ...]:
     """Check a section that is right in an environment that may not be."""
     for name, value in environment.items():

@@ -48,6 +48,10 @@ def build(context: Context) -> Worker:
         from workers.feed.live.app import build_exchange
 
         return build_exchange(context, config)
+    if config.source == "simulated":
+        from workers.feed.live.app import build_simulated
+
+        return build_simulated(context, config)
     return _recorded(context, config)
 
 

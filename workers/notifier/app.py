@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
+from protocol.messages.stream import EventsRole
 from protocol.places import secret
 from workers.notifier import channels
 from workers.notifier.books import Books
@@ -24,6 +26,8 @@ from workers.notifier.watch import Watch
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Context, Service, Worker
 
+LINGER_S: Final = 0.25
+"""How long a stop waits for the root's word of it, which is the last thing to tell."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -60,8 +64,10 @@ def build(context: Context) -> Worker:
         journal=journal,
         inputs=config.inputs,
         timed=core,
+        rewinds=lambda role: isinstance(role, EventsRole),  # what a root lost it does not say again
         condition=helpers.condition,
         services=helpers.services,
+        linger_s=LINGER_S if helpers.senders.deliveries else 0.0,
     )
 
 
@@ -112,8 +118,10 @@ def _help(
     if bot is None or found.chat_id is None or helpers.watch is None or not config.telegram.commands:
         return
     obeying = Obeying(Path(launch.state_dir), root, books, config.brokers, lambda: core.summary("So far"))
+    # A bot of its own: when one lets go of its connections the other may be in the middle of a call.
+    ear = Bot(found.token or "", config.telegram.base_url)
     helpers.listening = Listening(
-        bot,
+        ear,
         outbox,
         channels.chats(found.chat_id, config.telegram.allowed),
         obeying.perform,

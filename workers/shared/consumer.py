@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from loguru import logger
 from msgspec.structs import replace
 
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
@@ -16,7 +17,7 @@ from protocol.errors import FrameError
 from protocol.journal import Cursor
 from protocol.messages.stream import Fetch, Latest, Role
 from protocol.places import endpoint
-from protocol.subscriber import Subscriber
+from protocol.subscriber import Subscriber, never
 from protocol.transport.port import Dealer, Transport
 from workers.shared.core import Core, Ticking
 from workers.shared.waiting import WaitingTicks
@@ -45,6 +46,7 @@ class Consumer:
         bad_frame: Callable[[FrameError], None],
         ticking: Ticking | None = None,
         reader: str = "",
+        rewinds: Callable[[Role], bool] = never,
     ) -> None:
         self.source = source
         self._core, self._ticking = core, ticking
@@ -52,7 +54,9 @@ class Consumer:
         self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
         self._done = self._reported = after
-        self._subscriber = Subscriber(source, journal=journal, after=after, latest=ticking is not None)
+        self._subscriber = Subscriber(
+            source, journal=journal, after=after, latest=ticking is not None, rewinds=rewinds
+        )
         self._ticks = WaitingTicks()
         self._introduced: Role | None = None
         self._past: Dealer | None = None
@@ -151,9 +155,23 @@ class Consumer:
         except FrameError as error:
             self._bad_frame(error)
             return
-        for latest in self._subscriber.on_past(past, self._clock()):
+        news = self._subscriber.on_past(past, self._clock())
+        self._note_rewound()
+        for latest in news:
             self._ticks.put(latest)
         self._wake()
+
+    def _note_rewound(self) -> None:
+        subscriber = self._subscriber
+        if subscriber.rewound_from is not None:
+            facts = {
+                "source": self.source,
+                "from_seq": subscriber.rewound_from,
+                "to_seq": subscriber.position,
+            }
+            logger.bind(**facts).warning("the producer lost its last records; reading on from what is left")
+            self._done = self._reported = subscriber.position
+            subscriber.rewound_from = None
 
     def _on_broadcast(self, frame: bytes) -> None:
         try:

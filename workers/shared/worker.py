@@ -14,8 +14,10 @@ from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
 from protocol.retention import Policy
+from protocol.subscriber import never
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.core import Core, Step, Ticking
+from workers.shared.held import StorageHook, waits_for_the_disk
 from workers.shared.housekeeping import Keep
 from workers.shared.log import set_level
 
@@ -73,8 +75,12 @@ class Worker:
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
-    ``closing`` is asked for a last step at an orderly end. ``services`` run beside the loop. ``keeps`` bound
-    the worker's own tables, ``policy`` its stream.
+    ``rewinds`` says of which producers the core knows records by a key of their own, so that a producer that
+    lost its last records with the machine's power may send them, or others, under numbers already used.
+    ``storage`` is told when the disk stops taking writes (False) and takes them again (True), and answers
+    whether the core goes on in memory meanwhile. ``closing`` is asked for a last step at an orderly end.
+    ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
+    ``linger_s``: how long it goes on after a stop was asked for, so that it still hears of it.
     """
 
     core: Core
@@ -91,7 +97,10 @@ class Worker:
     services: tuple[Service, ...] = ()
     closing: Callable[[], Step | None] = no_last_step
     keeps: tuple[Keep, ...] = ()
+    rewinds: Callable[[Role], bool] = never
+    storage: StorageHook = waits_for_the_disk
     policy: Policy = field(default_factory=Policy)
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def test_a_tree_is_watched_and_ruled_from_a_chat(
     code = told(fake, "/stop all: sure?").split("send /stop ")[1].split()[0]
     fake.say(f"/stop {code}")
     assert root.process.wait(30) == 0
-    assert fake.texts[-1].startswith("A stop of the tree was asked for")
+    assert any(text.startswith("A stop of the tree was asked for") for text in fake.texts[-2:])
     log = "".join(path.read_text() for path in (root.state_dir / "log").iterdir())
     assert "token-of-a-test" not in log + root.said()
 
@@ -138,6 +139,45 @@ def test_everything_arrives_once_and_in_order_though_the_notifier_is_killed_at_r
     assert all(text.startswith(AGAIN) for text in repeats)
 
 
+ALARM = """
+[supervisor]
+alert_command = ["{python}", "-m", "workers.notifier.alert", "--base-url", "{base_url}"]
+alert_after = "0.1s"
+
+[[child]]
+id = "notifier"
+start = "tests.workers.notifier.program:main"
+
+[child.config]
+inputs = ["root"]
+deliver = "log"
+
+[[child]]
+id = "victim"
+command = ["false"]
+on_exhausted = "park"
+backoff = {{ initial = "0.2s", max = "0.2s" }}
+intensity = {{ max_restarts = 3, period = "1m" }}
+"""
+
+
+@pytest.mark.req("N5")
+def test_with_the_notifier_down_the_root_tells_what_is_critical(
+    start: Start, tree_file: Callable[[str], str], fake: FakeTelegram
+) -> None:
+    """The one-shot sender brings the sentence to the same chat, once."""
+    root = start("--config", tree_file(ALARM.format(base_url=fake.base_url, python=sys.executable)))
+    root.wait_ready(["notifier"])
+    root.command("stop", "notifier")
+    root.command("restart", "victim", check=False)
+    alert = told(fake, "ALERT from")
+
+    assert "victim is parked" in alert
+    assert "the notifier is down" in alert
+    wait_until(lambda: "alert sent by" in root.said(), what="the root's word of it", state=root.said)
+    assert len(fake.taken) == 1
+
+
 def is_repeat(texts: list[str], number: int) -> bool:
     """Whether the same was delivered before."""
     return any(before.removeprefix(AGAIN) == texts[number].removeprefix(AGAIN) for before in texts[:number])
@@ -145,6 +185,6 @@ def is_repeat(texts: list[str], number: int) -> bool:
 
 def killed(root: RootProcess) -> int:
     """Kill the notifier; the number of kills made."""
-    child = wait_until(lambda: root.children().get("notifier", {}).get("pid"), what="a notifier")
+    child: int = wait_until(lambda: root.children().get("notifier", {}).get("pid") or 0, what="a notifier")
     os.kill(child, signal.SIGKILL)
     return 1

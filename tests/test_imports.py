@@ -55,7 +55,7 @@ ARROWS: Mapping[str, tuple[str, ...]] = {
     "strategy": ("shared", "protocol", "control"),
     "broker": ("shared", "protocol", "control"),
     "notifier": ("shared", "protocol", "control"),
-    "paper": ("broker", "feed", "strategy", "shared", "protocol", "control"),
+    "paper": ("broker", "feed", "notifier", "strategy", "shared", "protocol", "control"),
     "demo": (),
 }
 

@@ -83,7 +83,7 @@ def become(order: dict[str, Any], inherited: Environment, output: int, parent: i
     ``report``, close-on-exec, gets the marshalled pair (sentence, whether it is permanent) when that fails.
     """
     try:
-        _take_streams(output)
+        _take_streams(order["input"], output)
         _let_signals_in()
         _apply_limits(order)
         environment = _environment(order, inherited)
@@ -98,10 +98,22 @@ def become(order: dict[str, Any], inherited: Environment, output: int, parent: i
     os._exit(_UNSTARTED)
 
 
-def _take_streams(output: int) -> None:
+def _take_streams(given: bytes, output: int) -> None:
+    if given:
+        _put_on_stdin(given)
     # Nothing else needs closing: all that the launcher holds is close-on-exec.
     for target in (1, 2):
         os.dup2(output, target)
+
+
+def _put_on_stdin(given: bytes) -> None:
+    # A file in memory, not a pipe: nobody needs to stay to fill it.
+    held = os.memfd_create("stdin")
+    with open(held, "wb", closefd=False) as file:
+        file.write(given)
+    os.lseek(held, 0, os.SEEK_SET)
+    os.dup2(held, 0)
+    os.close(held)
 
 
 def _let_signals_in() -> None:

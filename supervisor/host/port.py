@@ -16,7 +16,10 @@ Sink = Callable[[HostEvent], None]
 
 @dataclass(frozen=True)
 class Birth:
-    """A process to be made. ``launch`` is the encoded ``Launch`` for a Python worker, empty for a command."""
+    """A process to be made.
+
+    ``launch`` is the encoded ``Launch`` of a Python worker, or what a command shall find on its stdin.
+    """
 
     child: str
     incarnation: int

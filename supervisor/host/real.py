@@ -272,6 +272,7 @@ class RealHost:
         files, strict = self._files_of(program)
         return {
             "argv": list(program.command),
+            "input": birth.launch,
             "environment": self._environment_of(birth),
             "directory": program.directory,
             "user": program.user,

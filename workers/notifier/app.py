@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
@@ -25,6 +26,8 @@ from workers.notifier.watch import Watch
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Context, Service, Worker
 
+LINGER_S: Final = 0.25
+"""How long a stop waits for the root's word of it, which is the last thing to tell."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -64,6 +67,7 @@ def build(context: Context) -> Worker:
         rewinds=lambda role: isinstance(role, EventsRole),  # what a root lost it does not say again
         condition=helpers.condition,
         services=helpers.services,
+        linger_s=LINGER_S if helpers.senders.deliveries else 0.0,
     )
 
 

@@ -80,6 +80,7 @@ class Worker:
     ``storage`` is told when the disk stops taking writes (False) and takes them again (True), and answers
     whether the core goes on in memory meanwhile. ``closing`` is asked for a last step at an orderly end.
     ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
+    ``linger_s``: how long it goes on after a stop was asked for, so that it still hears of it.
     """
 
     core: Core
@@ -99,6 +100,7 @@ class Worker:
     rewinds: Callable[[Role], bool] = never
     storage: StorageHook = waits_for_the_disk
     policy: Policy = field(default_factory=Policy)
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True)

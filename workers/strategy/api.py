@@ -25,11 +25,12 @@ from run to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from protocol.messages.market import Candle, Instrument
@@ -131,14 +132,13 @@ class Position:
     average: Decimal | None = None
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """Where a strategy says what a person may want to read: the log of its process, with symbol and data
     time."""
 
     symbol: str = ""
     now_ms: int = 0
-    lines: list[LogLine] = field(default_factory=list)
+    lines: list[LogLine] = msgspec.field(default_factory=list)
 
     def debug(self, message: str, **facts: Any) -> None:
         """Log a line that is written at ``log_level = "DEBUG"`` only."""
@@ -160,8 +160,7 @@ class Log:
 NOWHERE: Final = Position()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a strategy may know at one moment of the data.
 
     ``history`` holds the last ``warmup`` closed candles, the newest last. ``now_ms`` is the close of the
@@ -176,7 +175,7 @@ class Context:
     now_ms: int = 0
     position: Position = NOWHERE
     orders: tuple[str, ...] = ()
-    log: Log = field(default_factory=Log)
+    log: Log = msgspec.field(default_factory=Log)
     symbols: tuple[str, ...] = ()
     other: Callable[[str], Context] | None = None
 

@@ -13,11 +13,12 @@ recording until the broker has said that row n is done, and hears the fills of n
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+import msgspec
 
 from protocol.codec import ACCOUNT, MARKET
 from protocol.messages.market import Candle, End
@@ -233,7 +234,7 @@ class StrategyCore:
             return True
         context = self._context(watch, message.close_ms, made)
         history = (*context.history, message)[-watch.length :]
-        return self._strategy.ready(dataclasses.replace(context, history=history), message)
+        return self._strategy.ready(msgspec.structs.replace(context, history=history), message)
 
     def _take_prices(self, made: Produced) -> None:
         inputs = self._inputs

@@ -34,7 +34,7 @@ def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
         return checked(question() or ())
     except PersonMustLook:
         raise
-    except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported, and counted
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; it is counted
         return failure_of(error)
 
 
@@ -42,7 +42,7 @@ def told(word: Callable[[], object]) -> Failure | None:
     """Tell user code something; whatever it raises becomes a Failure."""
     try:
         word()
-    except Exception as error:  # noqa: BLE001 - as above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         return failure_of(error)
     return None
 
@@ -52,7 +52,7 @@ def checked(wishes: Iterable[Any]) -> tuple[Wish, ...]:
     return tuple(_checked(wish) for wish in wishes if getattr(wish, "action", None) != "hold")
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """Return how an exception is told."""
     return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 

@@ -1,0 +1,63 @@
+"""``paper report``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from workers.paper._listing import iso
+from workers.paper._telling import broker_of, telling_options
+
+COLUMNS = ("trades", "wins", "realised", "fees", "win_rate", "profit_factor", "expectancy")
+
+
+@click.command("report")
+@click.option("--day", "period", flag_value="day", help="The last 24 hours of data.")
+@click.option("--week", "period", flag_value="week", help="The last 7 days of data.")
+@click.option("--all", "period", flag_value="all", default=True, help="Everything (default).")
+@telling_options
+def command(period: str, broker: str | None, as_json: bool, state_dir: str | None) -> None:
+    """Show what the account made: trades, win rate, profit factor, expectancy, drawdown, Sharpe, Sortino.
+
+    A trade is a round trip, from flat to flat; what it made is after fees and funding. Sharpe and Sortino are
+    annualised, from daily returns of the stored equity (hourly below two weeks). What keeps the broker from
+    trading is listed last: ``paper resume`` resets it.
+    """
+    from workers.paper._account import read_account, report  # late: the broker's room takes time to import
+
+    found = report(read_account(broker_of(state_dir, broker), period), period)
+    click.echo(json.dumps(found) if as_json else _text(found))
+
+
+def _text(found: dict[str, Any]) -> str:
+    times = {"from": found["from_ms"], "to": found["to_ms"]}
+    lines = [f"{name:14} {iso(at) if at is not None else ''}".rstrip() for name, at in times.items()]
+    plain = {k: v for k, v in found.items() if not isinstance(v, dict | list) and not k.endswith("_ms")}
+    lines += [
+        f"{name.replace('_', ' '):14} {'' if value is None else value}".rstrip()
+        for name, value in plain.items()
+    ]
+    if found["denied"]:
+        lines.append(
+            "denied         " + ", ".join(f"{code} {count}" for code, count in found["denied"].items())
+        )
+    for group in ("by_strategy", "by_reason"):
+        lines += _table(group.replace("_", " "), found[group])
+    for curb in found["trading"]:
+        until = "until it is reset" if curb["until_ms"] is None else f"until {iso(curb['until_ms'])}"
+        lines.append(f"{curb['strategy'] or 'account'} is {curb['state']}: {curb['trigger']}, {until}")
+    return "\n".join(lines)
+
+
+def _table(title: str, groups: dict[str, dict[str, Any]]) -> list[str]:
+    if not groups:
+        return []
+    cells: list[tuple[str, ...]] = [(title, *COLUMNS)]
+    cells += [
+        (name, *("" if one[c] is None else str(one[c]) for c in COLUMNS)) for name, one in groups.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
+    return ["", *(row.rstrip() for row in rows)]

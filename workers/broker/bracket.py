@@ -15,7 +15,7 @@ from workers.broker.trailing import stop_at, tighter
 
 STOP_SUFFIX: Final = "/stop"
 TARGET_SUFFIX: Final = "/target"
-RESERVED_SUFFIXES: Final = (STOP_SUFFIX, TARGET_SUFFIX)
+RESERVED: Final = (STOP_SUFFIX, TARGET_SUFFIX)
 
 
 @exactly
@@ -86,8 +86,10 @@ def _target(entry: WorkingOrder, bracket: Bracket, average: Decimal, tick: Decim
 
 
 def _bare(entry: WorkingOrder, suffix: str, reason: str, **how: Any) -> WorkingOrder:
+    # A protector that ended before the entry did is followed by another, and ids are used once.
+    again = f".{entry.fills}" if entry.fills > 1 else ""
     return WorkingOrder(
-        client_order_id=f"{entry.client_order_id}{suffix}",
+        client_order_id=f"{entry.client_order_id}{suffix}{again}",
         strategy=entry.strategy,
         symbol=entry.symbol,
         side=closing_side(entry.side),

@@ -6,6 +6,7 @@ readers use :func:`open_readonly` and disturb nobody. What is committed may be a
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,13 +18,19 @@ import msgspec
 
 from protocol.codec import MAX_BODY
 from protocol.errors import TooLarge
-from protocol.journal_file import open_file, open_readonly, translated
-from protocol.messages.stream import Record
+from protocol.journal_file import boot_id, open_file, open_readonly, size_of, translated
+from protocol.messages.stream import Former, Record
 
 __all__ = ["Cursor", "Durability", "Journal", "open_readonly", "read_records"]
 
 Durability = Literal["power", "process"]
 """What a commit survives: a power loss (one fsync each), or the death of the process only."""
+
+PRUNED_AT_ONCE: Final = 500
+"""How many records are forgotten in one transaction: a few milliseconds."""
+
+FORMER_KEPT: Final = 8
+"""How many former ids are told."""
 
 SYNCHRONOUS: Final[Mapping[Durability, str]] = {"power": "FULL", "process": "NORMAL"}
 
@@ -36,6 +43,14 @@ class Cursor:
     seq: int
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Who reads the stream: done with everything up to ``seq``, last heard of at ``seen_ms`` (UTC)."""
+
+    seq: int
+    seen_ms: int
+
+
 class Journal:
     """An open journal; made by :meth:`open`. For one thread. Fits ``publisher.Source``."""
 
@@ -45,10 +60,17 @@ class Journal:
         self.path = path
         self._connection = connection
         self._id, self._pruned, self._last_seq = journal_id, pruned, last_seq
+        self._former = _former(connection)
 
     @classmethod
     def open(
-        cls, path: Path, *, stream: str, durability: Durability = "process", tables: Sequence[str] = ()
+        cls,
+        path: Path,
+        *,
+        stream: str,
+        durability: Durability = "process",
+        tables: Sequence[str] = (),
+        boot: str | None = None,
     ) -> Journal:
         """Open the journal of ``stream``, or make it with its directories.
 
@@ -56,6 +78,10 @@ class Journal:
         journal, records, cursors and core_state are taken. Raises ForeignFile, CorruptJournal or
         NewerSchema for a file that a person must look at (it stays as it is; a copy of a damaged one is
         kept and named), or a StorageError.
+
+        ``boot`` names the present boot (None: ask the machine). A journal that was last written under another
+        one, without a sync for each commit, may have lost its last records: it goes on under a new id, and
+        tells how far it came under the :attr:`former` ones.
         """
         connection = open_file(path, stream=stream)
         try:
@@ -64,6 +90,7 @@ class Journal:
                 with _transaction(connection):
                     for statement in tables:
                         connection.execute(statement)
+                    _begin_boot(connection, None if durability == "power" else boot or boot_id())
                 journal_id, pruned, last_seq = _extent(connection)
                 return cls(path, connection, journal_id=journal_id, pruned=pruned, last_seq=last_seq)
         except BaseException:
@@ -84,6 +111,11 @@ class Journal:
     def last_seq(self) -> int:
         """The newest seq; 0 when there was none yet."""
         return self._last_seq
+
+    @property
+    def former(self) -> tuple[Former, ...]:
+        """Under which ids the journal went before, the newest last."""
+        return self._former
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -140,9 +172,31 @@ class Journal:
             found = self._connection.execute("SELECT body FROM core_state").fetchone()
         return bytes(found[0]) if found else None
 
-    def prune(self, below: int) -> int:
-        """Forget the records with a seq smaller than ``below`` and say how many; numbers are never reused."""
-        pruned = min(below - 1, self._last_seq)
+    def readers(self) -> dict[str, Reader]:
+        """Who is known to read the stream."""
+        with translated(self.path):
+            found = self._connection.execute("SELECT name, seq, seen_ms FROM readers").fetchall()
+        return {name: Reader(seq, seen_ms) for name, seq, seen_ms in found}
+
+    def note_readers(self, readers: Mapping[str, Reader]) -> None:
+        """Remember how far these readers are."""
+        with translated(self.path), _transaction(self._connection) as write:
+            write.executemany(
+                "INSERT OR REPLACE INTO readers VALUES (?, ?, ?)",
+                [(name, reader.seq, reader.seen_ms) for name, reader in readers.items()],
+            )
+
+    def size(self) -> int:
+        """How many bytes the contents take in the file; what was forgotten and not used again is no part."""
+        with translated(self.path):
+            return size_of(self._connection)
+
+    def prune(self, below: int, *, at_once: int = PRUNED_AT_ONCE) -> int:
+        """Forget the oldest records with a seq smaller than ``below``, at most ``at_once``, and say how many.
+
+        Numbers are never used again.
+        """
+        pruned = min(below - 1, self._last_seq, self._pruned + at_once)
         if pruned <= self._pruned:
             return 0
         with translated(self.path), _transaction(self._connection) as write:
@@ -168,6 +222,25 @@ def read_records(connection: sqlite3.Connection, *, after: int, limit: int) -> t
         "SELECT seq, at_ms, body FROM records WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
     )
     return tuple(Record(seq, at_ms, msgspec.Raw(body)) for seq, at_ms, body in rows)
+
+
+def _begin_boot(connection: sqlite3.Connection, boot: str | None) -> None:
+    journal_id, before, pruned = connection.execute("SELECT id, boot, pruned FROM journal").fetchone()
+    if before is not None and before != boot:
+        (newest,) = connection.execute("SELECT max(seq) FROM records").fetchone()
+        connection.execute(
+            "INSERT INTO former (id, last_seq) VALUES (?, ?)", (journal_id, int(newest or pruned))
+        )
+        connection.execute("UPDATE journal SET id = ?", (secrets.token_hex(8),))
+    if before != boot:
+        connection.execute("UPDATE journal SET boot = ?", (boot,))
+
+
+def _former(connection: sqlite3.Connection) -> tuple[Former, ...]:
+    found = connection.execute(
+        "SELECT id, last_seq FROM former ORDER BY number DESC LIMIT ?", (FORMER_KEPT,)
+    ).fetchall()
+    return tuple(Former(str(journal_id), int(last_seq)) for journal_id, last_seq in reversed(found))
 
 
 def _extent(connection: sqlite3.Connection) -> tuple[str, int, int]:

@@ -2,7 +2,8 @@
 
 A new file is built under another name and renamed into place, so that whatever stands at the path is
 complete: an empty, headless or half-written file is damage, never a beginning. An existing file is
-judged through a read-only connection, so that a file which is refused stays as it was.
+judged through a read-only connection, so that a file which is refused stays as it was. A file of an older
+schema is copied aside, then brought up to date in one transaction (``protocol/journal_schema.py``).
 """
 
 from __future__ import annotations
@@ -28,34 +29,15 @@ from protocol.errors import (
     StorageError,
     StorageFull,
 )
-
-APPLICATION_ID: Final = 0x53544A31
-"""Marks the file as a journal of this program (``file`` and SQLite show it): the letters STJ1."""
-
-SCHEMA_VERSION: Final = 1
-
-SCHEMA: Final = (
-    """CREATE TABLE journal (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        id TEXT NOT NULL, stream TEXT NOT NULL, pruned INTEGER NOT NULL DEFAULT 0)""",
-    "CREATE TABLE records (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL)",
-    """CREATE TABLE cursors (
-        source TEXT PRIMARY KEY, journal TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID""",
-    "CREATE TABLE core_state (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)",
-)
-
-PROBES: Final = (
-    "SELECT seq, at_ms, body FROM records LIMIT 1",
-    "SELECT source, journal, seq FROM cursors LIMIT 1",
-    "SELECT one, body FROM core_state LIMIT 1",
-)
-"""What fails when a part of the schema is damaged."""
+from protocol.journal_schema import APPLICATION_ID, PROBES, SCHEMA, SCHEMA_VERSION, migrate
 
 BUSY_TIMEOUT_S: Final = 5.0
 
 QUICK_CHECK_BYTES: Final = 16 * 1024 * 1024
 """Files up to this size are checked page by page at each opening (about 1.5 ms a MiB); larger ones are not,
 because a restart must stay quick. Damage in them shows when the page is read."""
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 WAL_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """The write-ahead log is cut back to this size after a checkpoint."""
@@ -87,7 +69,7 @@ def _typed(path: Path, error: sqlite3.Error) -> JournalError | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
     if code in CORRUPT_CODES:
         return CorruptJournal(path, str(error))
-    if code in READ_ONLY_CODES or (code in FULL_CODES and _mounted_read_only(path)):
+    if code in READ_ONLY_CODES or (code in FULL_CODES and _turned_read_only(path)):
         return ReadOnlyStorage(path, str(error))
     if code in FULL_CODES:
         return StorageFull(path, str(error))
@@ -96,8 +78,13 @@ def _typed(path: Path, error: sqlite3.Error) -> JournalError | None:
     return None
 
 
-def _mounted_read_only(path: Path) -> bool:
-    return path.parent.exists() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+def _turned_read_only(path: Path) -> bool:
+    # Not statvfs: a file system that went read-only because of errors does not say so there.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def _refused(path: Path, error: OSError) -> StorageError:
@@ -113,7 +100,7 @@ def open_file(path: Path, *, stream: str) -> sqlite3.Connection:
     try:
         with translated(path):
             if path.exists():
-                _judge(path, stream)
+                _bring_up_to_date(path, _judge(path, stream))
             else:
                 _make(path, stream)
             return _connect(path)
@@ -151,7 +138,9 @@ def _make(path: Path, stream: str) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         for statement in SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO journal VALUES (1, ?, ?, 0)", (secrets.token_hex(8), stream))
+        connection.execute(
+            "INSERT INTO journal (one, id, stream) VALUES (1, ?, ?)", (secrets.token_hex(8), stream)
+        )
         connection.execute("COMMIT")
     draft.rename(path)
     _sync_directory(path.parent)
@@ -173,22 +162,44 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _judge(path: Path, stream: str) -> None:
+def _judge(path: Path, stream: str) -> int:
+    """Return the schema version of a file that is as it must be."""
     if path.stat().st_size == 0:
         raise _damaged(path, "the file is empty")
     try:
         with closing(open_readonly(path)) as connection:
-            _judge_identity(connection, path)
-            _judge_contents(connection, path, stream)
+            version = _judge_identity(connection, path)
+            _judge_contents(connection, path, stream, version)
     except UnicodeDecodeError as error:  # damaged text that SQLite quotes in its own words
         raise _damaged(path, "it holds text that is not UTF-8") from error
     except sqlite3.DatabaseError as error:
         if isinstance(_typed(path, error), StorageError):
             raise
         raise _damaged(path, str(error)) from error
+    return version
 
 
-def _judge_identity(connection: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(path: Path, version: int) -> None:
+    if version == SCHEMA_VERSION:
+        return
+    backup = path.with_name(f"{path.name}.schema-{version}")
+    draft = backup.with_name(f"{backup.name}.new")
+    draft.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(draft)) as copy:
+            connection.backup(copy)
+        draft.rename(backup)
+        _sync_directory(path.parent)
+        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            migrate(connection, version)
+        except sqlite3.OperationalError as error:
+            if _typed(path, error) is not None:
+                raise
+            raise _damaged(path, f"it cannot be brought from schema {version} up to date: {error}") from error
+
+
+def _judge_identity(connection: sqlite3.Connection, path: Path) -> int:
     application = _number(connection, "PRAGMA application_id")
     if application != APPLICATION_ID:
         raise ForeignFile(path, f"it is a database of another program (application id {application:#x})")
@@ -197,14 +208,15 @@ def _judge_identity(connection: sqlite3.Connection, path: Path) -> None:
         raise NewerSchema(path, version, SCHEMA_VERSION)
     if version < 1:
         raise _damaged(path, f"its schema version is {version}")
+    return version
 
 
-def _judge_contents(connection: sqlite3.Connection, path: Path, stream: str) -> None:
+def _judge_contents(connection: sqlite3.Connection, path: Path, stream: str, version: int) -> None:
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise _damaged(path, " ".join(str(verdict).split()))
-    for probe in PROBES:
+    for probe in PROBES[version]:
         connection.execute(probe).fetchone()
     owner = connection.execute(
         "SELECT stream FROM journal WHERE typeof(id) = 'text' AND typeof(pruned) = 'integer'"
@@ -242,6 +254,26 @@ def _copy_whole(source: Path, target: Path) -> None:
     draft = target.with_name(f"{target.name}.new")
     shutil.copy2(source, draft)
     draft.rename(target)
+
+
+def boot_id() -> str:
+    """Name the machine's present boot; the same empty name where it does not say."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def size_of(connection: sqlite3.Connection) -> int:
+    """How many bytes of the file are in use."""
+    pages = _number(connection, "PRAGMA page_count") - _number(connection, "PRAGMA freelist_count")
+    return pages * _number(connection, "PRAGMA page_size")
+
+
+def log_size(path: Path) -> int:
+    """How many bytes the write-ahead log of the journal at ``path`` takes."""
+    log = _log_of(path)
+    return log.stat().st_size if log.exists() else 0
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
 from protocol.latest import Board
-from protocol.messages.stream import Fetch, Latest, Live, Past, Record, Role, Tip
+from protocol.messages.stream import Fetch, Former, Latest, Live, Past, Record, Role, Tip
 
 MAX_BATCH: Final = 1000
 """The most records in one answer."""
@@ -47,13 +47,20 @@ class Source(Protocol):
 class Publisher:
     """Speaks for one source. ``journal`` is read at each question; nothing is kept here.
 
-    ``board`` has the live prices of a producer that has any.
+    ``board`` has the live prices of a producer that has any; ``former``: see :class:`Past`.
     """
 
-    def __init__(self, journal: Source, role: Role, board: Board | None = None) -> None:
+    def __init__(
+        self,
+        journal: Source,
+        role: Role,
+        board: Board | None = None,
+        former: tuple[Former, ...] = (),
+    ) -> None:
         self._journal = journal
         self._role = role
         self._board = board or Board("")
+        self._former = former
 
     def answer(self, fetch: Fetch) -> Past:
         """Answer a question about the past; never with more than ``MAX_BATCH`` records.
@@ -75,6 +82,7 @@ class Publisher:
             latest=_newest_that_fit(self._board.newest) if fetch.latest else (),
             with_latest=fetch.latest,
             life=self._board.life,
+            former=self._former,
         )
 
     def live(self, records: Iterable[Record]) -> Live:

@@ -7,6 +7,10 @@ Subscribe first, then ask for the past, then drop what is not newer. Three posit
       |          `----------- all records up to here are here, in order
       `---------------------- handed out by take(); the consumer commits it as its cursor
 
+A producer may have lost its last records with the power of the machine. It then says so (``Past.former``),
+and whoever knows the records by a key of their own goes back to what is certain and reads on from there; for
+all others that is the end: nothing is skipped.
+
 Live records beyond a hole are held (within a bound) until the past has filled it. Everything that the
 bound or the network drops is asked for again: a live record is only the fast path.
 """
@@ -15,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from protocol.errors import HistoryLost, JournalReplaced
@@ -35,6 +39,11 @@ BUFFERED_BATCHES: Final = 4
 """How many batches may wait here, in order and held, each."""
 
 
+def never(role: Role) -> bool:
+    """Say of every producer that its records are known by their numbers only."""
+    return False
+
+
 class Subscriber:
     """Follows the stream of ``source`` from the cursor (``journal``, ``after``).
 
@@ -42,12 +51,21 @@ class Subscriber:
     records asked for at a time. The caller sends what :meth:`poll` returns, passes on what arrives, and
     takes records when it can handle them. Times are monotonic seconds.
 
+    ``rewinds`` says of which producers records may be read again under the same or other numbers.
+
     ``latest``: live prices are wanted too, so that the first question, and the first to each new life of the
     producer, asks for the newest.
     """
 
     def __init__(
-        self, source: str, *, journal: str | None, after: int, batch: int = 500, latest: bool = False
+        self,
+        source: str,
+        *,
+        journal: str | None,
+        after: int,
+        batch: int = 500,
+        latest: bool = False,
+        rewinds: Callable[[Role], bool] = never,
     ) -> None:
         self.source = source
         self._journal = journal
@@ -63,7 +81,8 @@ class Subscriber:
         self._due = -math.inf
         self._patience = RETRY_S
         self._open = True
-        self._latest = latest
+        self._latest, self._rewinds = latest, rewinds
+        self.rewound_from: int | None = None
         self._watch = Watch()
 
     @property
@@ -117,7 +136,11 @@ class Subscriber:
 
         Raises JournalReplaced or HistoryLost, and then changes nothing.
         """
-        self._check(past)
+        certain = self._certain(past)
+        if past.first_seq > min(self._received, certain) + 1:
+            raise HistoryLost(self.source, cursor=min(self._received, certain), first_seq=past.first_seq)
+        if certain < self._received:
+            self._rewind(certain, now)
         self._greet(past.life, now)
         self._journal, self._role = past.journal, past.role
         before = self._received
@@ -159,15 +182,30 @@ class Subscriber:
         elif self._outstanding is None:
             self._due = now + IDLE_S
 
-    def _check(self, past: Past) -> None:
+    def _certain(self, past: Past) -> int:
+        """Up to which seq what was received is still what the producer has; at most ``received``.
+
+        Raises JournalReplaced when it is not all, and this consumer cannot go back.
+        """
         expected = self._journal or past.journal
+        certain = _left_of(expected, past)
         # Compared with what the question said: an answer overtaken by live records is old, not short.
-        if past.journal != expected or past.last_seq < past.after:
+        ahead = past.last_seq < past.after if certain is None else certain < self._received
+        if past.journal == expected and not ahead:
+            return self._received
+        if (past.journal != expected and certain is None) or (ahead and not self._rewinds(past.role)):
             raise JournalReplaced(
-                self.source, expected, past.journal, cursor=past.after, last_seq=past.last_seq
+                self.source, expected, past.journal, cursor=self._received, last_seq=past.last_seq
             )
-        if past.first_seq > self._received + 1:
-            raise HistoryLost(self.source, cursor=self._received, first_seq=past.first_seq)
+        return min(self._received, past.last_seq if certain is None else certain)
+
+    def _rewind(self, certain: int, now: float) -> None:
+        self.rewound_from = self._received
+        self._taken = self._received = certain
+        self._known = 0
+        self._ready.clear()
+        self._held.clear()
+        self._outstanding, self._due = None, now
 
     def _greet(self, life: str, now: float) -> None:
         before = self._watch.life
@@ -217,6 +255,14 @@ class Subscriber:
         self._ready.append(record)
         self._received = record.seq
         return True
+
+
+def _left_of(journal: str, past: Past) -> int | None:
+    """The last seq that is left of what the producer had under another id; None when it never had it."""
+    names = [former.journal for former in past.former]
+    if journal == past.journal or journal not in names:
+        return None
+    return min(former.last_seq for former in past.former[names.index(journal) :])
 
 
 def _newest(message: Live | Tip) -> int:

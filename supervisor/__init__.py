@@ -8,8 +8,7 @@ For programs that bring their own tree: ``from supervisor import Supervisor, Chi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # the launcher imports this and has no room for the module typing
 if TYPE_CHECKING:
     from supervisor.api import Child, Supervisor
 

@@ -55,7 +55,7 @@ ARROWS: Mapping[str, tuple[str, ...]] = {
     "strategy": ("shared", "protocol", "control"),
     "broker": ("shared", "protocol", "control"),
     "notifier": ("shared", "protocol", "control"),
-    "paper": ("broker", "feed", "strategy", "shared", "protocol", "control"),
+    "paper": ("broker", "feed", "notifier", "strategy", "shared", "protocol", "control"),
     "demo": (),
 }
 
@@ -87,7 +87,8 @@ PURE = (
     "workers.strategy.book", "workers.strategy.champion", "workers.strategy.desk",
     "workers.strategy.donchian",
     "workers.strategy.evaluation", "workers.strategy.fingerprint", "workers.strategy.guard",
-    "workers.strategy.indicators", "workers.strategy.inputs", "workers.strategy.ma_cross",
+    "workers.strategy.indicators", "workers.strategy.inputs", "workers.strategy.inquiry",
+    "workers.strategy.ma_cross", "workers.strategy.rehearsal", "workers.strategy.remote",
     "workers.strategy.orders", "workers.strategy.rows", "workers.strategy.rsi_reversal",
     "workers.strategy.state", "workers.strategy.troubles", "workers.strategy.watch",
     "workers.broker.bracket", "workers.broker.breakers", "workers.broker.clerk", "workers.broker.desk",
@@ -96,7 +97,11 @@ PURE = (
     "workers.broker.margin", "workers.broker.matching", "workers.broker.matching_candle",
     "workers.broker.money", "workers.broker.orders", "workers.broker.risk", "workers.broker.round_trips",
     "workers.broker.sizing", "workers.broker.trading_state", "workers.broker.trailing",
-    "workers.notifier.schedule", "workers.notifier.wording",
+    "workers.notifier.commands", "workers.notifier.day", "workers.notifier.kinds", "workers.notifier.message",
+    "workers.notifier.outcome", "workers.notifier.pace", "workers.notifier.repeats",
+    "workers.notifier.rounds", "workers.notifier.samples", "workers.notifier.schedule",
+    "workers.notifier.sight", "workers.notifier.state", "workers.notifier.trades",
+    "workers.notifier.wording",
 )  # fmt: skip
 """Events and time in, decisions out: these files import nothing that has a clock or a side effect."""
 

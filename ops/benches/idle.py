@@ -52,8 +52,9 @@ def _wait_until_done(running: Tree) -> None:
 
 
 def _work_done(status: dict[str, Any]) -> dict[str, Any]:
-    """What the workers have counted, but for the turns of their loops."""
-    return {child["id"]: {**child["counters"], "loops": 0} for child in status["children"]}
+    """What the workers have counted, but for what counts on while nothing is done."""
+    idle = {"loops": 0, "last_heartbeat": None}
+    return {child["id"]: {**child["counters"], **idle} for child in status["children"]}
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 from pathlib import Path
@@ -24,15 +23,14 @@ class Witness:
 
     def kill(self, pid: int) -> float:
         """kill -9; return the seconds until the next one runs."""
-        death = os.pidfd_open(pid)
+        self._renew()
+        before = self._held
         began = time.perf_counter()
         os.kill(pid, signal.SIGKILL)
-        # Not before it is dead: else the pipe would still be open at its end.
-        select.select([death], [], [])
-        self.close()
         self.wait()
         took = time.perf_counter() - began
-        os.close(death)
+        if before is not None:
+            os.close(before)
         return took
 
     def close(self) -> None:
@@ -40,3 +38,9 @@ class Witness:
         if self._held is not None:
             os.close(self._held)
             self._held = None
+
+    def _renew(self) -> None:
+        # Each has a pipe of its own: that of the one before stays open until it is dead, whoever is quicker.
+        fresh = self._pipe.with_suffix(".fresh")
+        os.mkfifo(fresh)
+        fresh.rename(self._pipe)

@@ -47,11 +47,18 @@ Role = MarketRole | OrdersRole | AccountRole | EventsRole
 
 
 class Fetch(Struct, frozen=True, tag="fetch"):
-    """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks."""
+    """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks.
+
+    ``reader`` says who asks; it is done for good with everything up to ``done`` of ``journal``, which may be
+    forgotten once all readers are.
+    """
 
     after: int
     limit: int = 500
     latest: bool = False
+    reader: str = ""
+    done: int = 0
+    journal: str = ""
 
 
 class Latest(Struct, frozen=True, tag="latest"):
@@ -68,6 +75,13 @@ class Latest(Struct, frozen=True, tag="latest"):
     nth: int = 0
 
 
+class Former(Struct, frozen=True, array_like=True):
+    """An id under which a journal went before, and the seq up to which it is what it was."""
+
+    journal: str
+    last_seq: int
+
+
 class Past(Struct, frozen=True, tag="past", kw_only=True):
     """The answer to :class:`Fetch`: who the producer is, how far its journal goes, and the records.
 
@@ -75,7 +89,8 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     (``last_seq + 1`` when nothing is kept), ``last_seq`` the newest (0: nothing yet). ``after`` echoes
     the question. ``latest`` are the newest ticks, for who asked for them (``with_latest``), as the process
     ``life`` of the producer knows them. The reply may hold fewer records than asked for; it is never a reason
-    to skip any.
+    to skip any. ``former`` are ids under which the journal went before a boot that may have cost it its last
+    records, the newest last.
     """
 
     journal: str
@@ -87,6 +102,7 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     latest: tuple[Latest, ...] = ()
     with_latest: bool = False
     life: str = ""
+    former: tuple[Former, ...] = ()
 
 
 class Live(Struct, frozen=True, tag="live"):

@@ -75,6 +75,8 @@ class Supervisor:
     state_dir: str | Path | None = None
     preload: Sequence[str] | None = None
     alert_command: Sequence[str] | None = None
+    alert_after: Duration | None = None
+    notifier: str | None = None
     health: Duration | None = None
     console: bool = False
 

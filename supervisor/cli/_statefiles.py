@@ -6,7 +6,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from protocol.journal_file import APPLICATION_ID, QUICK_CHECK_BYTES, SCHEMA_VERSION, open_readonly
+from protocol.journal_file import QUICK_CHECK_BYTES, open_readonly
+from protocol.journal_schema import APPLICATION_ID, SCHEMA_VERSION
 
 
 def state_files(state_dir: Path) -> list[Path]:
@@ -33,8 +34,8 @@ def _trouble(connection: sqlite3.Connection, owner: str, path: Path) -> str | No
     application, version = _number(connection, "application_id"), _number(connection, "user_version")
     if application != APPLICATION_ID:
         return f"it is a database of another program (application id {application:#x})"
-    if version != SCHEMA_VERSION:
-        return f"its schema version is {version}, this program knows {SCHEMA_VERSION}"
+    if not 1 <= version <= SCHEMA_VERSION:  # an older one is brought up to date by its owner
+        return f"its schema version is {version}, this program knows 1 to {SCHEMA_VERSION}"
     if path.stat().st_size <= QUICK_CHECK_BYTES:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":

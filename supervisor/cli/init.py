@@ -46,6 +46,8 @@ max_restarts = 20
 period = "10m"
 on_exhausted = "hold"                 # all that can run goes on | "exit"
 state_dir = "var"
+alert_command = []                    # ["program", ...]: tells a critical event when the notifier cannot
+alert_after = "60s"                   # for that long the notifier must have been away
 health = "5m"                         # how often the root logs a line on the health of all
 
 [defaults.config]

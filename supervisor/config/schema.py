@@ -66,6 +66,8 @@ SUPERVISOR: Final[Keys] = {
     "state_dir": text,
     "preload": list_of(module),
     "alert_command": optional_words,
+    "alert_after": duration,
+    "notifier": text,
     "health": period,
 }
 DEFAULTS: Final[Keys] = {"config": free_table}

@@ -68,7 +68,8 @@ class Tree:
     """A checked tree, ready to start. ``name`` is what people call it; ``state_dir`` is absolute.
 
     Relative paths in the workers' sections are relative to ``config_dir``. ``demo``: nobody named a tree.
-    ``health``: seconds between two health lines in the root's log.
+    ``health``: seconds between two health lines in the root's log. ``alert_command`` is run for a critical
+    event when the child ``notifier`` has been away for ``alert_after`` seconds.
     """
 
     root: SupervisorSpec
@@ -78,6 +79,8 @@ class Tree:
     state_dir: Path
     preload: tuple[str, ...]
     alert_command: tuple[str, ...]
+    alert_after: float = 60.0
+    notifier: str = "notifier"
     health: float = 300.0
 
 
@@ -139,6 +142,8 @@ def checked(
         state_dir=_state_dir(source, root, environ, cwd, wishes),
         preload=root.get("preload", ("workers.shared",)),
         alert_command=root.get("alert_command", ()),
+        alert_after=root.get("alert_after", 60.0),
+        notifier=root.get("notifier", "notifier"),
         health=root.get("health", 300.0),
     )
 

@@ -140,6 +140,8 @@ class WorkerNode(ChildNode):
         if self._is(Phase.READY):
             return Outcome.UP
         if self._is(Phase.STARTING):
+            if self.spec.program.start is not None:
+                self.ctx.emit(commands.DumpStacks(self.id, self.incarnation))
             yield from self.stop("start_timeout")
         return Outcome.IGNORED if self._ignored else Outcome.FAILED
 

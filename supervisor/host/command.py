@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
+import marshal
 import os
 import pwd
 import resource
 import signal
 import warnings  # noqa: F401 - Python 3.12 imports it by need, too late where the user may not read the library
-from typing import Any, NoReturn
 
 from supervisor.host.prctl import die_with_parent
+
+# What types need would take as much memory as the rest, and each exec has to give it back.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 _PERMANENT = frozenset({errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EPERM, errno.E2BIG})
 _UNSTARTED = 127
@@ -42,6 +46,7 @@ def prepare() -> Environment:
     """Do for a newly forked process what needs no order: a session of its own, signals as by default.
 
     The signals that the launcher blocks stay blocked. Returns the environment that it has inherited.
+    What follows the order is rehearsed once: after a fork the first use of each page of memory is slow.
     """
     # A new session is a new group for the scheduler, which on a busy machine may first serve all others.
     os.setsid()
@@ -51,16 +56,34 @@ def prepare() -> Environment:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    return dict(os.environ)
+    inherited = dict(os.environ)
+    _rehearse(inherited)
+    return inherited
+
+
+def _rehearse(inherited: Environment) -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    order: dict[str, Any] = {
+        "environment": {},
+        "user": None,
+        "open_files": soft,
+        "strict": False,
+        "nice": None,
+    }
+    signal.sigpending()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    _apply_limits(marshal.loads(marshal.dumps(order)))
+    with contextlib.suppress(Refused):
+        _execute(["."], _environment(order, inherited))  # a directory: never can be executed
 
 
 def become(order: dict[str, Any], inherited: Environment, output: int, parent: int, report: int) -> NoReturn:
     """Turn this prepared process into the command; never return.
 
-    ``report``, close-on-exec, gets a JSON object ``{"sentence", "permanent"}`` when that fails.
+    ``report``, close-on-exec, gets the marshalled pair (sentence, whether it is permanent) when that fails.
     """
     try:
-        _take_streams(output)
+        _take_streams(order["input"], output)
         _let_signals_in()
         _apply_limits(order)
         environment = _environment(order, inherited)
@@ -75,10 +98,22 @@ def become(order: dict[str, Any], inherited: Environment, output: int, parent: i
     os._exit(_UNSTARTED)
 
 
-def _take_streams(output: int) -> None:
+def _take_streams(given: bytes, output: int) -> None:
+    if given:
+        _put_on_stdin(given)
     # Nothing else needs closing: all that the launcher holds is close-on-exec.
     for target in (1, 2):
         os.dup2(output, target)
+
+
+def _put_on_stdin(given: bytes) -> None:
+    # A file in memory, not a pipe: nobody needs to stay to fill it.
+    held = os.memfd_create("stdin")
+    with open(held, "wb", closefd=False) as file:
+        file.write(given)
+    os.lseek(held, 0, os.SEEK_SET)
+    os.dup2(held, 0)
+    os.close(held)
 
 
 def _let_signals_in() -> None:
@@ -169,4 +204,4 @@ def _why_not(program: str, error: OSError) -> str:
 
 
 def _report(report: int, sentence: str, *, permanent: bool) -> None:
-    os.write(report, json.dumps({"sentence": sentence, "permanent": permanent}).encode("ascii"))
+    os.write(report, marshal.dumps((sentence, permanent)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict, deque
 from typing import Any, Final
@@ -11,15 +12,22 @@ _INCARNATIONS: Final = 3
 _LONGEST_WORD: Final = 500
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _FATAL: Final = "Fatal Python error:"
+_STACK: Final = "Current thread "
+_FRAME: Final = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>\S+)')
+_FRAMES: Final = 3
+"""So many innermost calls are named: a library's may hide the line that called it."""
 _ALARMING: Final = frozenset({"ERROR", "CRITICAL"})
 
 
 class LastWord:
-    """The last error that one incarnation told: its own record, or the end of a traceback."""
+    """The last error that one incarnation told: its own record, the end of a traceback, or where it was when
+    its stacks were written."""
 
     def __init__(self) -> None:
         self.word: str | None = None
         self._in_traceback = False
+        self._fatal: str | None = None
+        self._calls: list[str] | None = None
 
     def hear(self, record: dict[str, Any]) -> None:
         """Take the next record."""
@@ -31,14 +39,30 @@ class LastWord:
             self._say(f"{text}: {last}" if last not in text else text)
 
     def _hear_output(self, text: str) -> None:
+        if self._calls is not None and self._hear_call(self._calls, text):
+            return
         if _TRACEBACK in text:
             self._in_traceback = True
         elif text.startswith(_FATAL):
+            self._fatal = text
             self._say(text)
+        elif text.startswith(_STACK):
+            self._calls = []
         elif self._in_traceback and text and not text[0].isspace():
             # The first line that is not indented names the exception.
             self._say(text)
             self._in_traceback = False
+
+    def _hear_call(self, calls: list[str], text: str) -> bool:
+        """Take a line of the stack of the main thread, the innermost call first; False when it has ended."""
+        frame = _FRAME.match(text)
+        if frame is None:
+            self._calls = None
+            return False
+        if len(calls) < _FRAMES:
+            calls.append(f"{frame['function']} ({frame['file']}, line {frame['line']})")
+            self._say(f"{self._fatal or 'it was busy'} in {', called by '.join(calls)}")
+        return True
 
     def _say(self, word: str) -> None:
         self.word = word[:_LONGEST_WORD]

@@ -4,15 +4,16 @@ It is single-threaded, so it may fork; it imports next to nothing, so that fork 
 of its own, no PDEATHSIG, and only one reason to end: end-of-file on the socket that the root holds.
 Then it kills whatever the root has left behind.
 
-Over a SOCK_SEQPACKET socket go JSON objects:
+Over a SOCK_SEQPACKET socket go marshalled tuples (both ends are the same Python):
 
-    root -> launcher   {"op": "spawn", "tag", "argv", "environment", "directory", "user", "nice",
-                        "open_files", "strict"} and one descriptor, the command's stdout and stderr
-                       {"op": "track" | "untrack", "session"}    a session to kill when the root is gone
-                       {"op": "tidy", "path"}                    a directory to remove then
-    launcher -> root   {"op": "spawned", "tag", "pid"}           the exec succeeded
-                       {"op": "failed", "tag", "sentence", "permanent"}
-                       {"op": "exited", "tag", "status"}         as waitpid gives it
+    root -> launcher   ("fork", tag)                   make a newborn, see ``newborn.py``
+                       ("track" | "untrack", session)  a session to kill when the root is gone
+                       ("tidy", path)                  a directory to remove then
+    launcher -> root   ("born", tag, pid)              and two descriptors, its orders and its report
+                       ("unborn", tag, sentence)       it could not be forked
+                       ("exited", tag, status)         as waitpid gives it
+
+So the launcher has no part in what a restart waits for, but for the news of an end.
 
 Run by :mod:`supervisor.host.launcher_client` as ``python -I -S``. Standard library and leaves only.
 """
@@ -22,25 +23,23 @@ Run by :mod:`supervisor.host.launcher_client` as ``python -I -S``. Standard libr
 
 from __future__ import annotations
 
-import contextlib
-import json
+import gc
+import marshal
 import os
-import selectors
+import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from supervisor.host import marks
+from supervisor.host import marks, newborn
 from supervisor.host.killing import kill_group, kill_process
-from supervisor.host.newborn import LARGEST_ORDER, Newborn
 from supervisor.host.prctl import set_name
 from supervisor.host.proctable import ProcessTable
 
-LARGEST_MESSAGE = LARGEST_ORDER
+LARGEST_MESSAGE = 1 << 13
+"""Bytes; a path is the longest that is in one."""
 _HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
-_QUIET = 0.01
-"""Seconds without an order before the reserve is filled: the command just started wants the core now."""
 _SWEEP_INTERVAL = 0.005
 _SWEEP_PATIENCE = 10.0
 
@@ -52,126 +51,77 @@ def main(descriptor: int, root: str) -> None:
     set_name("sv-launcher")
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=descriptor)
     channel.set_inheritable(False)
+    gc.freeze()
     launcher = Launcher(channel)
     launcher.serve()
-    launcher.close()
     Guardian(root, ProcessTable()).clean_up(launcher.sessions)
     remove_directories(launcher.directories)
 
 
 class Launcher:
-    """Forks commands, tells how they fare, and remembers which sessions the root has.
-
-    From the first command on, one newborn process waits in reserve for its order: to fork takes half the
-    time of a start, which a restart then need not wait for.
-    """
+    """Forks processes that become commands, tells how they end, and remembers which sessions the root has."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._selector = selectors.DefaultSelector()
+        self._epoll = select.epoll()
+        self._reactions: dict[int, Callable[[], None]] = {}
         self._running = True
-        self._reserve: Newborn | None = None
-        self._reserve_due = False
         self.sessions: set[int] = set()
         self.directories: set[str] = set()
 
     def serve(self) -> None:
         """Work until the root is gone."""
-        self._selector.register(self._channel, selectors.EVENT_READ, self._hear)
+        self._watch(self._channel.fileno(), self._hear)
         while self._running:
-            ready = self._selector.select(_QUIET if self._reserve_due else None)
-            for key, _ in ready:
-                key.data()
-            if not ready:
-                self._fill_reserve()
-
-    def close(self) -> None:
-        """End the process in reserve."""
-        if self._reserve is not None:
-            self._reserve.end()
-
-    def _fill_reserve(self) -> None:
-        self._reserve_due = False
-        # Where nothing can be forked now, the next command will try, and tell if it fails as well.
-        with contextlib.suppress(OSError):
-            self._reserve = Newborn.fork()
+            for descriptor, _ in self._epoll.poll():
+                self._reactions[descriptor]()
 
     def _hear(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._channel, LARGEST_MESSAGE, 1)
+            data = self._channel.recv(LARGEST_MESSAGE)
         except ConnectionError:
-            data, descriptors = b"", []
+            data = b""
         if not data:
             self._running = False
             return
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
-        message = json.loads(data)
-        match message["op"]:
-            case "spawn":
-                self._spawn(data, message["tag"], descriptors[0])
-            case "track":
-                self.sessions.add(message["session"])
-            case "untrack":
-                self.sessions.discard(message["session"])
-            case "tidy":
-                self.directories.add(message["path"])
+        match marshal.loads(data):
+            case "fork", tag:
+                self._fork(tag)
+            case "track", session:
+                self.sessions.add(session)
+            case "untrack", session:
+                self.sessions.discard(session)
+            case "tidy", path:
+                self.directories.add(path)
 
-    def _spawn(self, order: bytes, tag: int, output: int) -> None:
+    def _fork(self, tag: int) -> None:
         try:
-            newborn = self._ordered(order, output)
+            pid, *ends = newborn.fork()
         except OSError as error:
-            self._say(op="failed", tag=tag, sentence=f"cannot fork: {error.strerror}", permanent=False)
+            self._say("unborn", tag, f"cannot fork: {error.strerror}")
             return
-        finally:
-            os.close(output)
-        self.sessions.add(newborn.pid)
-        self._watch(newborn.report, lambda: self._settle(newborn.report, tag, newborn.pid))
-
-    def _ordered(self, order: bytes, output: int) -> Newborn:
-        """A process that has got the order: the one in reserve, or a new one. OSError when there is none."""
-        reserve, self._reserve = self._reserve, None
-        if reserve is not None:
-            try:
-                reserve.tell(order, output)
-            except ConnectionError:  # somebody has killed it
-                reserve.end()
-            else:
-                return reserve
-        newborn = Newborn.fork()
-        newborn.tell(order, output)
-        return newborn
-
-    def _settle(self, report: int, tag: int, pid: int) -> None:
-        """The child closed its report: silently by exec, or after it told why there is none."""
-        told = os.read(report, LARGEST_MESSAGE)
-        self._unwatch(report)
-        self._reserve_due = self._reserve is None
-        if told:
-            os.waitpid(pid, 0)
-            self.sessions.discard(pid)
-            self._say(op="failed", tag=tag, **json.loads(told))
-            return
-        self._say(op="spawned", tag=tag, pid=pid)
+        self.sessions.add(pid)
+        self._say("born", tag, pid, descriptors=ends)
+        for descriptor in ends:
+            os.close(descriptor)
         end = os.pidfd_open(pid)
         self._watch(end, lambda: self._bury(end, tag, pid))
 
     def _bury(self, end: int, tag: int, pid: int) -> None:
         # While the leader is unreaped its number, and so that of its group, cannot be somebody else's.
         kill_group(pid)
-        self._say(op="exited", tag=tag, status=os.waitpid(pid, 0)[1])
-        self._unwatch(end)
+        self._say("exited", tag, os.waitpid(pid, 0)[1])
+        self._epoll.unregister(end)
+        del self._reactions[end]
+        os.close(end)
 
     def _watch(self, descriptor: int, react: Callable[[], None]) -> None:
-        self._selector.register(descriptor, selectors.EVENT_READ, react)
+        self._reactions[descriptor] = react
+        self._epoll.register(descriptor, select.EPOLLIN)
 
-    def _unwatch(self, descriptor: int) -> None:
-        self._selector.unregister(descriptor)
-        os.close(descriptor)
-
-    def _say(self, **message: object) -> None:
+    def _say(self, *message: int | str, descriptors: Sequence[int] = ()) -> None:
         try:
-            self._channel.send(json.dumps(message).encode("ascii"))
+            socket.send_fds(self._channel, [marshal.dumps(message)], descriptors)
         except ConnectionError:
             self._running = False
 

@@ -1,20 +1,21 @@
-"""The root's end of the launcher: sends orders, hears answers, replaces a launcher that was lost.
+"""The root's end of the launcher: asks for newborns, tells them what to become, replaces a lost launcher.
 
-Nothing here blocks the loop: the socket is non-blocking and a message that does not fit waits in a queue.
-A new launcher is told of all living sessions again, because it is the guardian too.
+From the first command on, one newborn waits in reserve: to fork takes half the time of a start, which a
+restart then need not wait for. Nothing here blocks the loop: the socket is non-blocking and a message that
+does not fit waits in a queue. A new launcher is told of all living sessions again: it is the guardian too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
+import marshal
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from typing import Any
 
 from supervisor.host import marks
 from supervisor.host.errors import LauncherLost, StartFailed
+from supervisor.host.guarded import Broken, guarded
 from supervisor.host.launcher import LARGEST_MESSAGE
+from supervisor.host.standby import Standby
 
 _CODE = (
     "import sys; sys.path.append({root!r}); from supervisor.host import launcher; launcher.main{arguments!r}"
@@ -30,42 +33,46 @@ _CODE = (
 _ANSWER_PATIENCE = 10.0
 _RENEWAL_DELAY = 0.5
 _END_PATIENCE = 15.0
+_CONTROL = socket.CMSG_SPACE(2 * struct.calcsize("i"))
+_QUIET = 0.01
+"""Seconds before the reserve is filled and the launcher told what can wait: a restart wants the core now."""
 
 
 @dataclass(frozen=True)
 class Launched:
-    """A command that runs. ``exit`` yields its wait status, or raises LauncherLost."""
+    """A command that runs. ``ended`` yields its wait status, or raises LauncherLost.
+
+    ``pidfd`` belongs to the caller; None when it is gone already.
+    """
 
     pid: int
     parent: int
-    exit: asyncio.Future[int]
+    pidfd: int | None
+    ended: asyncio.Future[int]
 
 
 @dataclass(frozen=True)
 class _Pending:
-    started: asyncio.Future[int]
-    exit: asyncio.Future[int]
+    """A newborn that was asked for."""
 
-
-@dataclass(frozen=True)
-class _Item:
-    """A message that waits to be sent; ``tag`` 0: it concerns no command."""
-
-    message: bytes
-    tag: int
-    output: int | None
+    born: asyncio.Future[Standby]
+    ended: asyncio.Future[int]
 
 
 class LauncherClient:
     """Runs commands through a launcher process. All methods belong to the loop's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
-        self._loop, self._executor = loop, executor
+    def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor, broken: Broken) -> None:
+        self._loop, self._executor, self._broken = loop, executor, broken
         self._tags = itertools.count(1)
-        self._commands: dict[int, _Pending] = {}
+        self._newborns: dict[int, _Pending] = {}
+        self._reserve: asyncio.Future[Standby] | None = None
+        self._used = False
+        self._gone: list[int] = []
+        self._later: asyncio.TimerHandle | None = None
         self._sessions: set[int] = set()
         self._directories: set[str] = set()
-        self._queue: deque[_Item] = deque()
+        self._queue: deque[bytes] = deque()
         self._channel: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -84,9 +91,9 @@ class LauncherClient:
         self._channel, self._opened_at = here, self._loop.time()
         # It finds in the socket what it has to know as the guardian, should the root die before it is up.
         for session in self._sessions:
-            self._say({"op": "track", "session": session})
+            self._say("track", session)
         for directory in self._directories:
-            self._say({"op": "tidy", "path": directory})
+            self._say("tidy", directory)
         self._flush()
         with there:
             try:
@@ -110,24 +117,81 @@ class LauncherClient:
     async def spawn(self, order: dict[str, Any], output: int) -> Launched:
         """Run a command with ``output``, which is taken over, as its stdout and stderr.
 
-        Raises StartFailed when the exec fails or the launcher does not answer.
+        Raises StartFailed when the exec fails, or when nobody answers in time.
         """
-        tag = next(self._tags)
-        command = _Pending(self._loop.create_future(), self._loop.create_future())
-        self._commands[tag] = command
-        self._say({"op": "spawn", "tag": tag, **order}, output)
+        try:
+            standby = await self._told(order, output)
+        finally:
+            os.close(output)
         try:
             async with asyncio.timeout(_ANSWER_PATIENCE):
-                pid = await command.started
+                await standby.settle(self._loop)
+        except TimeoutError as error:
+            standby.kill()
+            self._give_up(standby)
+            raise StartFailed(f"it could not be executed within {_ANSWER_PATIENCE:g} s") from error
+        except StartFailed:
+            self._give_up(standby)
+            await asyncio.wait((standby.ended,), timeout=_ANSWER_PATIENCE)
+            raise
+        else:
+            return Launched(standby.pid, standby.parent, standby.take_pidfd(), standby.ended)
+        finally:
+            standby.close()
+            self._used = True
+            self._do_later()
+
+    async def _told(self, order: dict[str, Any], output: int) -> Standby:
+        """A process that has got the order: the one in reserve, or a new one. Raises StartFailed."""
+        reserve, self._reserve = self._reserve, None
+        if reserve is not None and self._tell(standby := await self._born(reserve), order, output):
+            return standby
+        if not self._tell(standby := await self._born(self._fork()), order, output):
+            raise StartFailed("somebody killed it before it was executed")
+        return standby
+
+    def _tell(self, standby: Standby, order: dict[str, Any], output: int) -> bool:
+        told = False
+        try:
+            told = standby.tell(order, output)
+        finally:
+            if not told:
+                standby.close()
+                self._give_up(standby)
+        return told
+
+    async def _born(self, newborn: asyncio.Future[Standby]) -> Standby:
+        try:
+            async with asyncio.timeout(_ANSWER_PATIENCE):
+                return await newborn
         except LauncherLost as error:
             raise StartFailed(str(error)) from error
         except TimeoutError as error:
-            self._commands.pop(tag, None)
             self.kill()
             raise StartFailed(f"the launcher did not answer within {_ANSWER_PATIENCE:g} s") from error
-        self._sessions.add(pid)
-        assert self.pid is not None
-        return Launched(pid, self.pid, command.exit)
+
+    def _fork(self) -> asyncio.Future[Standby]:
+        tag = next(self._tags)
+        newborn = _Pending(self._loop.create_future(), self._loop.create_future())
+        self._newborns[tag] = newborn
+        self._say("fork", tag)
+        return newborn.born
+
+    def _give_up(self, standby: Standby) -> None:
+        """Have nothing more to do with a newborn that has not become what it was told, once it is gone."""
+        standby.ended.add_done_callback(lambda _: self.untrack(standby.pid))
+
+    def _do_later(self) -> None:
+        if self._later is None:
+            self._later = self._loop.call_later(_QUIET, self._do_what_was_left)
+
+    def _do_what_was_left(self) -> None:
+        self._later = None
+        gone, self._gone = self._gone, []
+        for session in gone:
+            self._say("untrack", session)
+        if self._used and self._reserve is None and self._channel is not None:
+            self._reserve = self._fork()
 
     def kill(self) -> None:
         """Kill the launcher and so its commands; a new one takes over."""
@@ -137,21 +201,22 @@ class LauncherClient:
     def track(self, session: int) -> None:
         """Have this session killed when the root is gone."""
         self._sessions.add(session)
-        self._say({"op": "track", "session": session})
+        self._say("track", session)
 
     def untrack(self, session: int) -> None:
         """The session is gone; its number may be somebody else's by and by."""
         self._sessions.discard(session)
-        self._say({"op": "untrack", "session": session})
+        self._gone.append(session)
+        self._do_later()
 
     def tidy(self, directory: str) -> None:
         """Have this directory removed when the root is gone."""
         if directory not in self._directories:
             self._directories = {directory}
-            self._say({"op": "tidy", "path": directory})
+            self._say("tidy", directory)
 
-    def _say(self, message: dict[str, Any], output: int | None = None) -> None:
-        self._queue.append(_Item(json.dumps(message).encode("ascii"), message.get("tag", 0), output))
+    def _say(self, *message: int | str) -> None:
+        self._queue.append(marshal.dumps(message))
         if len(self._queue) == 1:
             self._flush()
 
@@ -162,64 +227,56 @@ class LauncherClient:
             return
         while self._queue:
             try:
-                self._send(channel, self._queue[0])
+                channel.send(self._queue[0])
             except BlockingIOError:
                 self._loop.add_writer(channel, self._flush)
                 return
-            self._discard(self._queue.popleft())
+            except ConnectionError:
+                return  # the reader notices that the launcher is lost
+            self._queue.popleft()
         self._loop.remove_writer(channel)
-
-    def _send(self, channel: socket.socket, item: _Item) -> None:
-        command = self._commands.get(item.tag)
-        try:
-            if item.output is None:
-                channel.send(item.message)
-            elif command is not None:  # else it was given up while it waited
-                socket.send_fds(channel, [item.message], [item.output])
-        except BlockingIOError:
-            raise
-        except OSError as error:
-            # That the launcher is lost is noticed by the reader; this is about one order, too long perhaps.
-            failure = StartFailed(f"the launcher cannot be told: {error.strerror}")
-            if command is not None:
-                _settle(command.started, lambda future: future.set_exception(failure))
-
-    def _discard(self, item: _Item) -> None:
-        if item.output is not None:
-            os.close(item.output)
 
     def _hear(self) -> None:
         assert self._channel is not None
         try:
-            data = self._channel.recv(LARGEST_MESSAGE)
+            data, control, _, _ = self._channel.recvmsg(LARGEST_MESSAGE, _CONTROL, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return
         except ConnectionError:
-            data = b""
+            data, control = b"", []
         if not data:
             self._lost()
             return
-        self._heard(json.loads(data))
+        event, tag, fact = marshal.loads(data)
+        match event:
+            case "born":
+                self._take(tag, fact, *struct.unpack("ii", control[0][2]))
+            case "unborn":
+                self._refused(self._newborns.pop(tag), fact)
+            case "exited":
+                _tell_end(self._newborns.pop(tag).ended, fact)
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        tag = message["tag"]
-        command = self._commands.get(tag)
-        if command is None:
-            return
-        if message["op"] == "spawned":
-            _settle(command.started, lambda future: future.set_result(message["pid"]))
-            return
-        del self._commands[tag]
-        if message["op"] == "exited":
-            _settle(command.exit, lambda future: future.set_result(message["status"]))
-            return
-        failure = StartFailed(message["sentence"], permanent=message["permanent"])
-        _settle(command.started, lambda future: future.set_exception(failure))
+    def _take(self, tag: int, pid: int, orders: int, report: int) -> None:
+        assert self._process is not None
+        newborn = self._newborns[tag]
+        standby = Standby(pid, self._process.pid, newborn.ended, orders, report)
+        self._sessions.add(pid)
+        if newborn.born.cancelled():  # whoever asked for it has lost patience
+            standby.close()
+            self._give_up(standby)
+        else:
+            newborn.born.set_result(standby)
+
+    def _refused(self, newborn: _Pending, sentence: str) -> None:
+        if newborn.born is self._reserve:
+            self._reserve = None  # the next command will try again, and tell if it fails as well
+        _fail(newborn.born, StartFailed(sentence))
 
     def _lost(self) -> None:
         self._hang_up()
         young = self._loop.time() - self._opened_at < _RENEWAL_DELAY
-        self._renewal = self._loop.create_task(self._renew(_RENEWAL_DELAY if young else 0.0))
+        renewal = self._renew(_RENEWAL_DELAY if young else 0.0)
+        self._renewal = guarded(self._loop, renewal, name="renewal of the launcher", broken=self._broken)
 
     def _hang_up(self) -> None:
         if self._channel is not None:
@@ -227,19 +284,24 @@ class LauncherClient:
             self._loop.remove_writer(self._channel)
             self._channel.close()
             self._channel = None
-        self._drop_queue()
-        commands, self._commands = self._commands, {}
-        for command in commands.values():
-            for future in (command.started, command.exit):
-                _settle(future, lambda future: future.set_exception(LauncherLost(self.pid)))
-                # Nobody may be left to ask: an exit is awaited only once its command has started.
-                if not future.cancelled():
-                    future.exception()
+        # Sessions and directories are told anew to the next launcher.
+        self._queue.clear()
+        self._gone.clear()
+        self._drop_reserve()
+        newborns, self._newborns = self._newborns, {}
+        for newborn in newborns.values():
+            for future in (newborn.born, newborn.ended):
+                _fail(future, LauncherLost(self.pid))
 
-    def _drop_queue(self) -> None:
-        # Sessions and directories are told anew to the next launcher; orders count as lost.
-        while self._queue:
-            self._discard(self._queue.popleft())
+    def _drop_reserve(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        reserve, self._reserve = self._reserve, None
+        if reserve is not None and reserve.done():
+            standby = reserve.result()
+            standby.close()
+            self._sessions.discard(standby.pid)
 
     async def _renew(self, delay: float) -> None:
         """Put a new launcher in the place of the lost one, trying until there is one."""
@@ -257,9 +319,15 @@ class LauncherClient:
                 return
 
 
-def _settle(future: asyncio.Future[int], how: Callable[[asyncio.Future[int]], None]) -> None:
+def _tell_end(future: asyncio.Future[int], status: int) -> None:
     if not future.done():
-        how(future)
+        future.set_result(status)
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # nobody may be left to ask: an exit is awaited only once its command has started
 
 
 def _execute(descriptor: int) -> subprocess.Popen[bytes]:

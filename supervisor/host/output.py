@@ -170,6 +170,8 @@ class Output:
             os.write(self._wake_write, b"x")
 
     def _run(self) -> None:
+        # Not to be in the way of a child that ends: its last output wakes this thread before its end does.
+        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
         while not self._closed:
             try:
                 self._turn()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from supervisor.engine.events import Exited, Spawned, SpawnFailed
+from supervisor.engine.events import Exited, ExitStatus, Spawned, SpawnFailed
 from supervisor.engine.spec import Program
 
 HostEvent = Spawned | SpawnFailed | Exited
@@ -16,12 +16,19 @@ Sink = Callable[[HostEvent], None]
 
 @dataclass(frozen=True)
 class Birth:
-    """A process to be made. ``launch`` is the encoded ``Launch`` for a Python worker, empty for a command."""
+    """A process to be made.
+
+    ``launch`` is the encoded ``Launch`` of a Python worker, or what a command shall find on its stdin.
+    """
 
     child: str
     incarnation: int
     program: Program
     launch: bytes = b""
+
+
+RunErrand = Callable[[Birth, float], Awaitable[ExitStatus]]
+"""Runs a program beside a child for at most so many seconds; see ``RealHost.run``."""
 
 
 class Host(Protocol):

@@ -26,6 +26,7 @@ from supervisor.host import boot, descriptors, marks, prctl
 from supervisor.host.errand import Errands
 from supervisor.host.errors import StartFailed
 from supervisor.host.forkserver import Forked, Forkserver
+from supervisor.host.guarded import Broken, guarded
 from supervisor.host.launcher_client import LauncherClient
 from supervisor.host.orphans import Key, Orphans
 from supervisor.host.port import Birth, HostEvent, Sink
@@ -38,7 +39,8 @@ _CLOSE_PATIENCE = 6.0
 class RealHost:
     """The host of a running root; see :class:`supervisor.host.port.Host` for the promises.
 
-    ``sink`` hears what happens. ``attach_output(child, incarnation, descriptor)`` takes over the read end
+    ``sink`` hears what happens, ``broken`` of a defect in here: some child is not watched any more then, and
+    all that is left is to end. ``attach_output(child, incarnation, descriptor)`` takes over the read end
     of a started child's stdout and stderr. ``preload`` names the modules that the forkserver imports
     once for all workers, ``capacity`` the number of children to make room for. ``alone``: whatever this
     process adopts comes from its children, and may be killed at the end.
@@ -49,17 +51,19 @@ class RealHost:
         *,
         loop: asyncio.AbstractEventLoop,
         sink: Sink,
+        broken: Broken,
         attach_output: AttachOutput,
         preload: Sequence[str],
         capacity: int,
         alone: bool = False,
     ) -> None:
         self._loop, self._sink, self._attach_output = loop, sink, attach_output
+        self._broken = broken
         self._capacity = capacity
         self._alone = alone
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spawn")
         self._forkserver = Forkserver(preload)
-        self._launcher = LauncherClient(loop, self._executor)
+        self._launcher = LauncherClient(loop, self._executor, broken)
         self._errands = Errands(loop, self._launcher)
         self._orphans = Orphans(loop, self._sessions, self._is_living)
         self._lives: dict[Key, asyncio.Task[None]] = {}
@@ -79,7 +83,8 @@ class RealHost:
         """Begin to start a process; returns at once."""
         key = (birth.child, birth.incarnation)
         self._starting.add(key)
-        self._lives[key] = life = self._loop.create_task(self._live(birth), name=f"life of {birth.child}")
+        life = guarded(self._loop, self._live(birth), name=f"life of {birth.child}", broken=self._broken)
+        self._lives[key] = life
         life.add_done_callback(lambda _: self._lives.pop(key, None))
 
     def terminate(self, child: str, incarnation: int) -> None:
@@ -124,10 +129,14 @@ class RealHost:
     def renew(self, preload: Sequence[str]) -> None:
         """Have new starts come from a fresh forkserver; the old one ends with its last worker."""
         if not self._closed:
-            self._loop.create_task(self._renew(tuple(preload)), name="renewal of the forkserver")
+            renewal = self._renew(tuple(preload))
+            guarded(self._loop, renewal, name="renewal of the forkserver", broken=self._broken)
 
     async def _renew(self, preload: tuple[str, ...]) -> None:
-        retired = await self._loop.run_in_executor(self._executor, self._forkserver.renew, preload)
+        try:
+            retired = await self._loop.run_in_executor(self._executor, self._forkserver.renew, preload)
+        except OSError:
+            return  # there is none now: the next start of a worker tries again, and tells if it fails as well
         self._tell_directory()
         if retired is not None and not self._children_of[retired]:
             self._executor.submit(self._forkserver.end_retired, retired)
@@ -263,6 +272,7 @@ class RealHost:
         files, strict = self._files_of(program)
         return {
             "argv": list(program.command),
+            "input": birth.launch,
             "environment": self._environment_of(birth),
             "directory": program.directory,
             "user": program.user,

@@ -17,7 +17,8 @@ from supervisor.host.errors import LauncherLost
 from supervisor.host.forkserver import Forked, read_exit_code
 from supervisor.host.killing import kill_group
 from supervisor.host.launcher_client import Launched
-from supervisor.host.proctable import ProcessTable
+from supervisor.host.pidfd import open_pidfd
+from supervisor.host.readable import until_readable, wake
 
 _WORD_PATIENCE = 2.0
 """Seconds granted to the parent of a dead process to tell how it ended."""
@@ -52,11 +53,11 @@ class Running(Protocol):
 class _Leader:
     """What is common to both sorts: the pidfd."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, parent: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pid: int, parent: int, pidfd: int | None) -> None:
         self.pid = pid
         self.parent = parent
         self._loop = loop
-        self._pidfd = open_pidfd(pid, parent)
+        self._pidfd = pidfd
 
     def send(self, *signals: int) -> None:
         """See :class:`Running`."""
@@ -97,7 +98,7 @@ class Worker(_Leader):
     understands_stacks = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop, forked: Forked) -> None:
-        super().__init__(loop, forked.pid, forked.parent)
+        super().__init__(loop, forked.pid, forked.parent, open_pidfd(forked.pid, forked.parent))
         self._sentinel, self._lifeline = forked.sentinel, forked.lifeline
 
     async def ended(self) -> ExitStatus:
@@ -127,7 +128,7 @@ class Worker(_Leader):
             return
         woken = self._loop.create_future()
         for descriptor in (self._pidfd, self._sentinel):
-            self._loop.add_reader(descriptor, _wake, woken)
+            self._loop.add_reader(descriptor, wake, woken)
         try:
             await woken
         finally:
@@ -141,31 +142,17 @@ class CommandProcess(_Leader):
     understands_stacks = False
 
     def __init__(self, loop: asyncio.AbstractEventLoop, launched: Launched) -> None:
-        super().__init__(loop, launched.pid, launched.parent)
-        self._exit = launched.exit
+        super().__init__(loop, launched.pid, launched.parent, launched.pidfd)
+        self._ended = launched.ended
 
     async def ended(self) -> ExitStatus:
         """See :class:`Running`."""
         try:
-            return exit_status(os.waitstatus_to_exitcode(await self._exit))
+            return exit_status(os.waitstatus_to_exitcode(await self._ended))
         except LauncherLost:
             self.kill()
             await self._dead()
             return PARENT_LOST
-
-
-def open_pidfd(pid: int, parent: int) -> int | None:
-    """A descriptor for the child ``pid`` of ``parent``; None when that child is gone already."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return None
-    # The number may have been given away between the birth and now; then its parent is another.
-    stat = ProcessTable().stat(pid)
-    if stat is None or stat.parent not in (parent, os.getpid()):
-        os.close(pidfd)
-        return None
-    return pidfd
 
 
 def exit_status(code: int) -> ExitStatus:
@@ -176,19 +163,3 @@ def exit_status(code: int) -> ExitStatus:
         return ExitStatus(signal=signal.Signals(-code).name)
     except ValueError:
         return ExitStatus(signal=f"SIG{-code}")
-
-
-async def until_readable(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    """Wait until there is something to read, an end-of-file included."""
-    woken = loop.create_future()
-    loop.add_reader(descriptor, _wake, woken)
-    try:
-        await woken
-    finally:
-        # Before anybody closes it: a number used again would silently not be watched.
-        loop.remove_reader(descriptor)
-
-
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)

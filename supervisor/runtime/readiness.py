@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from supervisor.engine import commands, events
 from supervisor.engine.events import ExitStatus
 from supervisor.engine.spec import Heartbeat, Probe, Program, WorkerSpec
+from supervisor.host.guarded import Broken, guarded
 from supervisor.host.notice import Notice
 from supervisor.host.notify import NotifySocket, address_for, users_of
-from supervisor.host.port import Birth
+from supervisor.host.port import Birth, RunErrand
 from supervisor.host.probe import ProbeFailed, ask
 from supervisor.host.probe_schedule import READY_LIMIT, Pulse, ready_pause
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
 from supervisor.runtime.rootlog import say
-
-RunErrand = Callable[[Birth, float], Awaitable[ExitStatus]]
-"""Runs a program beside a child for at most so many seconds; see ``RealHost.run``."""
 
 
 @dataclass(eq=False)
@@ -63,12 +62,13 @@ class ForeignPrograms:
         *,
         run: RunErrand,
         tell: Callable[[events.Event], None],
+        broken: Broken,
         liveness: Liveness,
         noise: Noise,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._runtime_dir = Path(runtime_dir)
-        self._run, self._tell = run, tell
+        self._run, self._tell, self._broken = run, tell, broken
         self._liveness, self._noise = liveness, noise
         self._serials = itertools.count(1)
         self._lives: dict[str, _Life] = {}
@@ -90,7 +90,7 @@ class ForeignPrograms:
         life = self._life(child, incarnation)
         probe = life and life.spec.program.readiness
         if life and probe:
-            life.probing = self._loop.create_task(self._until_ready(life, probe), name=f"probe of {child}")
+            life.probing = self._probing(life, self._until_ready(life, probe))
 
     def serves(self, child: str, incarnation: int) -> None:
         """It is ready: watch over it from now on."""
@@ -104,9 +104,7 @@ class ForeignPrograms:
         # The probe counts its failures itself. This shows the age of the last success, and is the net below.
         net = Heartbeat(interval=max(heartbeat.interval, pulse.limit), misses=heartbeat.misses + 2)
         self._liveness.watch(child, incarnation, net, self._loop.time())
-        life.probing = self._loop.create_task(
-            self._while_alive(life, liveness, pulse), name=f"probe of {child}"
-        )
+        life.probing = self._probing(life, self._while_alive(life, liveness, pulse))
 
     def gone(self, child: str, incarnation: int) -> None:
         """It has ended; what it said last stays to be seen until its next start."""
@@ -182,6 +180,9 @@ class ForeignPrograms:
         self._liveness.watch(life.child, life.incarnation, last, self._loop.time())
 
     # Asked.
+
+    def _probing(self, life: _Life, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return guarded(self._loop, work, name=f"probe of {life.child}", broken=self._broken)
 
     async def _until_ready(self, life: _Life, probe: Probe) -> None:
         for failures in itertools.count(1):

@@ -17,7 +17,7 @@ Reader = Callable[[], Tree]
 
 
 LATER: Final = "takes effect at the next start"
-ROOTS_OWN: Final = ("state_dir", "alert_command", "health")
+ROOTS_OWN: Final = ("state_dir", "alert_command", "alert_after", "notifier", "health")
 """Keys of ``[supervisor]`` that a root takes once, at its start."""
 
 

@@ -1,6 +1,6 @@
 """The root: one engine, and everything that tells it events or performs its commands.
 
-signals, children, operators, host, alarms --tell--> queue -> engine -> performer -> host, desks, journal
+signals, children, operators, host, alarms --tell--> inbox -> engine -> performer -> host, desks, journal
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import os
 import random
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from supervisor.config import Tree, workers
 from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
 from supervisor.engine.view import ChildView
+from supervisor.host.guarded import guarded
 from supervisor.host.output import Output
 from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
@@ -33,20 +32,25 @@ from supervisor.link.children import ChildDesk
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
 from supervisor.link.operators import OperatorDesk
+from supervisor.runtime.alarmbell import AlarmBell
+from supervisor.runtime.alerts import Alerts
 from supervisor.runtime.answers import Answers, RootEnded
 from supervisor.runtime.eventlog import EventLog
+from supervisor.runtime.firststart import FirstStart
 from supervisor.runtime.health import HEALTH, health_facts, health_level, status_line
+from supervisor.runtime.inbox import Inbox
+from supervisor.runtime.lastword import LastWord
 from supervisor.runtime.news import Listener, News
+from supervisor.runtime.overview import Overview
 from supervisor.runtime.performer import Performer
 from supervisor.runtime.readiness import ForeignPrograms
 from supervisor.runtime.reloading import Reader, Reloading
 from supervisor.runtime.report import event_of
 from supervisor.runtime.resources import Resources
-from supervisor.runtime.rootlog import say
-from supervisor.runtime.status import Sources, root_object, tree_object
-from supervisor.runtime.stuck import Stuck
+from supervisor.runtime.rootlog import say, say_events_lost, say_noise
 from supervisor.runtime.systemd import Address, Condition, Systemd
 from supervisor.runtime.taken import Taken
+from supervisor.runtime.utc import now_ms
 
 CHECK_EVERY_S = 0.25
 TIP_EVERY_S = 1.0
@@ -63,6 +67,7 @@ class Root:
         *,
         announce: Callable[[], None] | None,
         max_restarts: int | None,
+        members: frozenset[str] = frozenset(),
         systemd: Address | None = None,
         reader: Reader | None = None,
         alone: bool = False,
@@ -72,44 +77,40 @@ class Root:
         self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
         self._announce = announce
-        self._announced = False
-        self._stuck = Stuck(announce_failure)
-        self._max_restarts = max_restarts
+        self._max_restarts, self._members = max_restarts, members
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
-        self._queue: deque[events.Event] = deque()
-        self._draining = False
+        self._first_start = FirstStart(
+            self._loop, self._engine, ready=self._all_ready, failed=announce_failure
+        )
         self._ended: asyncio.Future[int] = self._loop.create_future()
         self._started = asyncio.Event()
         self.replies: Answers[commands.Reply] = Answers(self.tell)
         self.results: Answers[commands.CallResult] = Answers(self.tell)
-        self._born_at = time.monotonic()
+        self._version = version("supervisor-tree")  # it is read from a file
         self._restarts = 0
         self._beats: dict[str, Beat] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._liveness = Liveness(CHECK_EVERY_S)
-        self._noise = Noise(_say_noise, time.monotonic)
+        self._noise = Noise(say_noise, time.monotonic)
         self._events = EventLog(
             tree.state_dir / "events.db",
-            wall_ms=_wall_ms,
+            wall_ms=now_ms,
             trouble=self._events_not_written,
-            lost=_say_events_lost,
+            lost=say_events_lost,
         )
         self._transport = ZeromqTransport()
-        self._host = RealHost(
-            loop=self._loop,
-            sink=self._host_says,
-            attach_output=output.attach,
-            preload=tree.preload,
-            capacity=len(workers(tree.root)),
-            alone=alone,
-        )
+        self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
+        self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
-        self._foreign = ForeignPrograms(
-            runtime_dir, run=self._host.run, tell=self.tell, liveness=self._liveness, noise=self._noise
-        )
+        self._foreign = self._new_foreign()
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
+        self._inbox = Inbox(
+            self._engine, now=self._host.now, perform=self._performer.perform, broken=self._broken
+        )
+        self._last_word = LastWord(output, self._foreign.trouble, self.tell)
+        self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
         self._reloading = Reloading(
             reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
@@ -123,14 +124,16 @@ class Root:
             say("WARNING", f"killed what the root before had left behind: {', '.join(self._taken.killed)}")
         self._systemd.open()
         await self._host.open()
-        for step, pause in (
-            (self._check_liveness, CHECK_EVERY_S),
-            (self._events.announce, TIP_EVERY_S),
-            (self._keep_places, TIP_EVERY_S),
+        for work in (
+            _every(CHECK_EVERY_S, self._check_liveness),
+            _every(TIP_EVERY_S, self._events.announce),
+            _every(TIP_EVERY_S, self._keep_places),
+            _every(TIP_EVERY_S, self._bell.look),
+            self._resources.sample(),
+            self._resources.watch_oom(),
+            self._tell_health(),
         ):
-            self._tasks.append(asyncio.create_task(_every(pause, step)))
-        for work in (self._resources.sample(), self._resources.watch_oom(), self._tell_health()):
-            self._tasks.append(asyncio.create_task(work))
+            self._tasks.append(guarded(self._loop, work, name="routine of the root", broken=self._broken))
         self.tell(events.Boot())
 
     async def started(self) -> None:
@@ -151,6 +154,8 @@ class Root:
         """End everything, also what is still running. Nothing of the root is left afterwards."""
         for task in self._tasks:
             task.cancel()
+        self._first_start.close()
+        self._bell.close()
         self._reloading.close()
         self._performer.close()
         self.replies.close()
@@ -183,25 +188,15 @@ class Root:
         if isinstance(event, events.ShutdownAsked):
             self._note_shutdown(event)
         self._systemd.changed()
-        self._queue.append(event)
-        if self._draining:
-            return
-        self._draining = True
-        try:
-            while self._queue:
-                for command in self._engine.handle(self._queue.popleft(), self._host.now()):
-                    self._performer.perform(command)
-        except Exception as defect:
-            # A root that no longer knows its tree must not go on: it ends, and everything with it.
-            if not self._ended.done():
-                self._ended.set_exception(defect)
-            raise
-        finally:
-            self._draining = False
-        if self._engine.started:
+        if self._inbox.take(event) and self._engine.started:
             self._started.set()
-            if self._stuck.suspected and not self.stopping:
-                self._stuck.tell(self.status)
+            if not self.stopping:
+                self._first_start.check(self.status)
+
+    def _broken(self, defect: BaseException) -> None:
+        """End, and everything with it: a root that no longer knows its tree must not go on."""
+        if not self._ended.done():
+            self._ended.set_exception(defect)
 
     # What the performer hands on.
 
@@ -219,7 +214,8 @@ class Root:
             case "restarting":
                 self._count_restart()
             case "parked" | "held":
-                self._stuck.suspect()
+                self._first_start.suspect()
+                self._given_up(report.child)
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
@@ -273,27 +269,49 @@ class Root:
     def status(self) -> dict[str, Any]:
         """The object of ``supervisor status --json``."""
         self._news.tell()  # who sees a state finds in the journal how it came to it
-        now = self._host.now()
-        views = self._engine.view(now)
-        sources = Sources(
-            beat=self._beats.get,
-            silence=lambda child: self._liveness.silence(child, now),
-            usage=self._resources.usage,
-            total=self._events.restarts_total,
-            last_word=self._output.last_word,
-            status_text=self._foreign.status_text,
-        )
-        state = "stopping" if self.stopping else "running" if self._engine.started else "starting"
-        root = root_object(
-            views,
-            sources,
-            state=state,
-            uptime=now - self._born_at,
-            about={"pid": os.getpid(), **self._about()},
-        )
-        return tree_object(root, views, sources, now=now, wall_s=time.time())
+        facts = {"pid": os.getpid(), **self._about()}
+        return self._overview.status(facts, stopping=self.stopping, now=self._host.now())
 
     # Inside.
+
+    def _new_host(self, *, alone: bool) -> RealHost:
+        return RealHost(
+            loop=self._loop,
+            sink=self._host_says,
+            broken=self._broken,
+            attach_output=self._output.attach,
+            preload=self._tree.preload,
+            capacity=len(workers(self._tree.root)),
+            alone=alone,
+        )
+
+    def _new_foreign(self) -> ForeignPrograms:
+        return ForeignPrograms(
+            self._taken.runtime_dir,
+            run=self._host.run,
+            tell=self.tell,
+            broken=self._broken,
+            liveness=self._liveness,
+            noise=self._noise,
+        )
+
+    def _new_bell(self) -> AlarmBell:
+        alerts = Alerts(self._tree.notifier, self._tree.alert_after, self._host.now())
+        bell = AlarmBell(self._tree.alert_command, alerts, run=self._host.run, broken=self._broken)
+        self._news.listeners.append(bell.hear)
+        return bell
+
+    def _new_overview(self) -> Overview:
+        return Overview(
+            engine=self._engine,
+            liveness=self._liveness,
+            resources=self._resources,
+            events=self._events,
+            output=self._output,
+            foreign=self._foreign,
+            beats=self._beats,
+            born_at=self._host.now(),
+        )
 
     def _desks(self, runtime_dir: str) -> tuple[OperatorDesk, ChildDesk]:
         operator = places.endpoint(runtime_dir, "root", "operator")
@@ -304,36 +322,21 @@ class Root:
         )
 
     def _host_says(self, event: HostEvent) -> None:
-        if isinstance(event, events.Exited) and event.status.code != 0:
-            self._tell_with_last_word(event)
-        else:
-            self.tell(event)
-
-    def _tell_with_last_word(self, event: events.Exited) -> None:
-        def settled() -> None:
-            word = self._output.last_word(event.child, event.incarnation)
-            trouble = self._foreign.trouble(event.child, event.incarnation)
-            self.tell(replace(event, detail=word or trouble))
-
-        def in_loop() -> None:
-            self._loop.call_soon_threadsafe(settled)
-
-        if self._output.is_settled(event.child, event.incarnation):
-            settled()  # as a rule: the end of its output has woken the reader before anybody else
-            return
-        self._output.when_settled(event.child, event.incarnation, in_loop)
+        self._last_word.hear(event)
 
     def _child_serves(self, child: str, incarnation: int) -> None:
         spec = self._engine.spec_of(child)
         if spec is not None and spec.heartbeat is not None:
             self._liveness.watch(child, incarnation, spec.heartbeat, self._host.now())
         self._foreign.serves(child, incarnation)
-        if not self._announced and self._engine.started and self._all_ready(child):
-            self._announced = True
-            command = Path(sys.executable).with_name("supervisor")
-            self._news.say("INFO", f"all children are ready; from another shell: {command} status")
-            if self._announce is not None and self._stuck.settle():
-                self._announce()
+        if self._engine.started:
+            self._first_start.look(child)
+
+    def _all_ready(self, first_news: bool) -> None:
+        command = Path(sys.executable).with_name("supervisor")
+        self._news.say("INFO", f"all children are ready; from another shell: {command} status")
+        if self._announce is not None and first_news:
+            self._announce()
 
     def _forget_run(self, child: str) -> None:
         self._liveness.forget(child)
@@ -343,9 +346,10 @@ class Root:
             self._output.forget(child)
             self._foreign.forget(child)
 
-    def _all_ready(self, newest: str) -> bool:
-        views = self._engine.view(self._host.now())
-        return all(view.state == "ready" or view.id == newest for view in views if view.wanted)
+    def _given_up(self, child: str) -> None:
+        if child in self._members and not self.stopping:
+            self._news.say("CRITICAL", f"this run cannot end without {child}, which is given up: stopping")
+            self._loop.call_soon(self.shut_down, 1, child)
 
     def _count_restart(self) -> None:
         self._restarts += 1
@@ -386,7 +390,7 @@ class Root:
             "config": self._tree.name,
             "demo": self._tree.demo,
             "state_dir": str(self._tree.state_dir),
-            "version": version("supervisor-tree"),
+            "version": self._version,
         }
 
 
@@ -394,19 +398,3 @@ async def _every(pause: float, step: Callable[[], None]) -> None:
     while True:
         step()
         await asyncio.sleep(pause)
-
-
-def _say_noise(door: str, kind: str, sentence: str, count: int) -> None:
-    say("WARNING", f"refused on the {door} socket: {sentence}", kind=kind, count=count)
-
-
-def _say_events_lost(path: Path) -> None:
-    say(
-        "CRITICAL",
-        f"{path} was taken away or replaced while the root runs: events from now on will not be on disk; "
-        "restart the root (supervisor stop, start) to keep them again",
-    )
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -58,6 +58,7 @@ class Rig:
     def __init__(self, preload: Sequence[str] = (PUPPETS,), capacity: int = 8) -> None:
         self.loop = asyncio.get_running_loop()
         self.heard: list[HostEvent] = []
+        self.defects: list[BaseException] = []
         self.output: dict[tuple[str, int], bytes] = {}
         self._pipes: set[int] = set()
         self._silent: set[tuple[str, int]] = set()
@@ -65,6 +66,7 @@ class Rig:
         self.host = RealHost(
             loop=self.loop,
             sink=self.heard.append,
+            broken=self.defects.append,
             attach_output=self._attach,
             preload=preload,
             capacity=capacity,

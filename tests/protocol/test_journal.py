@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from protocol.codec import MAX_BODY
 from protocol.errors import ReadOnlyStorage, StorageBusy, StorageError, StorageFull, TooLarge
 from protocol.journal import Cursor, Durability, Journal, open_readonly, read_records
+from protocol.messages.stream import Former
 
 TABLES = ("CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, note TEXT)",)
 
@@ -316,3 +318,27 @@ def test_a_kill_at_any_instant_leaves_whole_commits(tmp_path: Path) -> None:
         assert journal.state() == b"%d" % journal.last_seq
         assert [r.seq for r in journal.read(0, 10**6)] == list(range(1, journal.last_seq + 1))
         journal.close()
+
+
+@pytest.mark.req("B5")
+def test_a_boot_that_may_have_cost_records_gives_another_id(tmp_path: Path) -> None:
+    """Only without a sync for each commit, only over a boot; what is left under the old id is told."""
+    path = tmp_path / "x.db"
+
+    def opened(boot: str, durability: Durability = "process") -> Journal:
+        return Journal.open(path, stream="x", boot=boot, durability=durability)
+
+    with closing(opened("one")) as journal:
+        first = journal.id
+        journal.commit(bodies=[body("a")] * 3)
+    with closing(opened("one")) as journal:
+        assert (first, ()) == (journal.id, journal.former)
+    with closing(opened("two", "power")) as journal:
+        second = journal.id
+        assert second != first
+        assert (Former(first, 3),) == journal.former
+        journal.commit(bodies=[body("b")])
+    with closing(opened("three")) as journal:  # each commit was synced: nothing can be lost
+        assert (second, 4) == (journal.id, journal.last_seq)
+    with closing(opened("four")) as journal:
+        assert (Former(first, 3), Former(second, 4)) == journal.former

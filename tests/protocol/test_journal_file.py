@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import CorruptJournal, ForeignFile, JournalError, NewerSchema
-from protocol.journal import Journal
-from protocol.journal_file import SCHEMA_VERSION
+from protocol.errors import CorruptJournal, ForeignFile, JournalError, NewerSchema, StorageError
+from protocol.journal import Cursor, Journal, Reader
+from protocol.journal_schema import SCHEMA_VERSION, STEPS
 from tests.protocol.test_journal import body
 
 pytestmark = pytest.mark.req("B5")
@@ -156,3 +157,71 @@ def test_any_damage_is_typed(tmp_path: Path, data: st.DataObject) -> None:
     finally:
         for leftover in tmp_path.glob("x.db-*"):
             leftover.unlink()
+
+
+VERSION_1 = (
+    """CREATE TABLE journal (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL, stream TEXT NOT NULL, pruned INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE TABLE records (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL)",
+    """CREATE TABLE cursors (
+        source TEXT PRIMARY KEY, journal TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE core_state (one INTEGER PRIMARY KEY CHECK (one = 1), body BLOB NOT NULL)",
+    "PRAGMA application_id = 1398032945",
+    "PRAGMA user_version = 1",
+    "INSERT INTO journal VALUES (1, 'the-id', 'x', 1)",
+    "INSERT INTO records VALUES (2, 20, x'a162')",
+    "INSERT INTO cursors VALUES ('feed', 'j', 7)",
+    "INSERT INTO core_state VALUES (1, x'73')",
+    "CREATE TABLE own (a)",
+    "INSERT INTO own VALUES (1)",
+)
+"""A file as the first release wrote it."""
+
+
+def of_version_1(path: Path) -> Path:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in VERSION_1:
+            connection.execute(statement)
+    return path
+
+
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    """Nothing in it changes; a copy as it was is kept beside it; the next opening has nothing to do."""
+    path = of_version_1(tmp_path / "x.db")
+    with closing(Journal.open(path, stream="x")) as journal:
+        assert ("the-id", 2, 2) == (journal.id, journal.first_seq, journal.last_seq)
+        assert (Cursor("j", 7), b"s") == (journal.cursor("feed"), journal.state())
+        assert [(2, 20)] == [(record.seq, record.at_ms) for record in journal.read(0, 9)]
+        assert [(1,)] == journal.connection.execute("SELECT a FROM own").fetchall()
+        journal.note_readers({"broker": Reader(2, 5)})
+    Journal.open(path, stream="x").close()
+
+    assert [tmp_path / "x.db.schema-1"] == list(tmp_path.glob("*.schema-*"))
+    with closing(sqlite3.connect(tmp_path / "x.db.schema-1")) as copy:
+        assert (1,) == copy.execute("PRAGMA user_version").fetchone()
+        assert [(2, 20, b"\xa1b")] == copy.execute("SELECT * FROM records").fetchall()
+
+
+def test_a_change_of_schema_is_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut short after its first statement, the file is of the old schema, and the next start does it all."""
+    path = of_version_1(tmp_path / "x.db")
+    broken = {1: (STEPS[1][0], "SELECT no_such_function()")}
+    with monkeypatch.context() as patch, pytest.raises(CorruptJournal, match="cannot be brought"):
+        patch.setattr("protocol.journal_schema.STEPS", broken)
+        Journal.open(path, stream="x")
+
+    with closing(Journal.open(path, stream="x")) as journal:
+        assert {} == journal.readers()
+        assert 2 == journal.last_seq
+
+
+def test_an_old_file_without_room_for_a_copy_is_left_as_it_is(ordinary_user: Path) -> None:
+    """No copy, no change: it can be tried again."""
+    path = of_version_1(ordinary_user / "x.db")
+    before = path.read_bytes()
+    ordinary_user.chmod(0o500)
+    with pytest.raises(StorageError):
+        Journal.open(path, stream="x")
+
+    assert before == path.read_bytes()

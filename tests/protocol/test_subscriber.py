@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 
+import msgspec
 import pytest
 
 from protocol.errors import HistoryLost, JournalReplaced
-from protocol.messages.stream import AccountRole, Fetch, Live, Past, Tip
+from protocol.messages.stream import AccountRole, Fetch, Former, Live, Past, Tip
 from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
 from tests.protocol.test_publisher import record, seqs
 
@@ -243,3 +244,68 @@ def test_a_new_life_of_the_producer_is_asked_at_once() -> None:
     assert Fetch(after=3) == subscriber.poll(1.2 + IDLE_S, ROOM)
     subscriber.on_broadcast(Tip("j", 3, "first"), 1.3 + IDLE_S)  # late words of the dead change nothing
     assert subscriber.poll(1.3 + IDLE_S, ROOM) is None
+
+
+def after_power_loss(*former: tuple[str, int], after: int, last: int) -> Past:
+    told = tuple(Former(journal, seq) for journal, seq in former)
+    return msgspec.structs.replace(past(after, after, last, journal="j2"), former=told)
+
+
+def asked(after: int, *, rewinds: bool) -> Subscriber:
+    """A consumer whose cursor is about the id ``j``; it has put its first question."""
+    subscriber = Subscriber("strategy", journal="j", after=after, rewinds=lambda role: rewinds)
+    subscriber.poll(0.0, ROOM)
+    return subscriber
+
+
+def test_a_new_id_that_cost_us_nothing_is_taken_on() -> None:
+    """A reboot gave the journal another id, but all that was received is still in it: on we go."""
+    subscriber = asked(7, rewinds=False)
+    subscriber.on_past(after_power_loss(("j0", 2), ("j", 7), after=7, last=9), 0.1)
+
+    assert ("j2", 7) == (subscriber.journal, subscriber.position)
+    subscriber.on_past(msgspec.structs.replace(past(7, 9, 9, journal="j2")), 0.2)
+    assert [8, 9] == seqs(subscriber.take(ROOM))
+
+
+@pytest.mark.parametrize("last", [5, 9])
+def test_a_lost_tail_is_read_again_by_who_knows_records_by_their_key(last: int) -> None:
+    """Back to what is left of the old numbers, also when the producer is beyond our cursor again."""
+    subscriber = asked(7, rewinds=True)
+    subscriber.on_past(after_power_loss(("j", 5), after=7, last=last), 0.1)
+
+    assert ("j2", 5, 7) == (subscriber.journal, subscriber.position, subscriber.rewound_from)
+    assert Fetch(after=5) == subscriber.poll(0.2, ROOM)
+
+
+@pytest.mark.parametrize("last", [5, 9])
+def test_a_lost_tail_is_the_end_for_who_knows_records_by_number_only(last: int) -> None:
+    """It halts; that other records have taken the numbers since does not hide it."""
+    subscriber = asked(7, rewinds=False)
+    with pytest.raises(JournalReplaced):
+        subscriber.on_past(after_power_loss(("j", 5), after=7, last=last), 0.1)
+
+    assert ("j", 7) == (subscriber.journal, subscriber.position)
+
+
+def test_the_worst_of_several_losses_counts() -> None:
+    """A second power loss may have cost more than the first one left."""
+    subscriber = asked(7, rewinds=True)
+    subscriber.on_past(after_power_loss(("j", 6), ("j1", 4), after=7, last=9), 0.1)
+
+    assert 4 == subscriber.position
+
+
+@pytest.mark.parametrize("rewinds", [True, False])
+def test_a_stranger_is_never_read(rewinds: bool) -> None:
+    """A journal that never was ours has no numbers in common with our cursor."""
+    with pytest.raises(JournalReplaced):
+        asked(7, rewinds=rewinds).on_past(after_power_loss(("x", 9), after=7, last=9), 0.1)
+
+
+def test_what_is_left_may_have_been_forgotten() -> None:
+    """Going back beyond what the producer keeps would skip records: that is told instead."""
+    with pytest.raises(HistoryLost):
+        asked(7, rewinds=True).on_past(
+            msgspec.structs.replace(after_power_loss(("j", 5), after=7, last=9), first_seq=7), 0.1
+        )

@@ -36,10 +36,16 @@ class Stage:
         self.answers = [0]
         self.at_once = self.most_at_once = 0
         self.liveness = Liveness(CHECK_S)
+        self.defects: list[BaseException] = []
         loop = asyncio.get_running_loop()
         noise = Noise(lambda door, kind, sentence, count: self.refused.append(f"{door} {kind}"), loop.time)
         self.foreign = ForeignPrograms(
-            str(runtime_dir), run=self._run, tell=self.told.append, liveness=self.liveness, noise=noise
+            str(runtime_dir),
+            run=self._run,
+            tell=self.told.append,
+            broken=self.defects.append,
+            liveness=self.liveness,
+            noise=noise,
         )
 
     def spawn(

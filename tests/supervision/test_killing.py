@@ -16,7 +16,8 @@ import pytest
 from supervisor.engine.events import Exited, ExitStatus
 from supervisor.host import orphans
 from supervisor.host.launcher_client import Launched
-from supervisor.host.running import CommandProcess, open_pidfd
+from supervisor.host.pidfd import open_pidfd
+from supervisor.host.running import CommandProcess
 from tests.host.rig import Rig, command, is_alive, puppet, with_rig
 from tests.supervision import trees
 from tests.supervision.conftest import Grow
@@ -46,7 +47,9 @@ def sleeper_with_pid(pid: int) -> subprocess.Popen[bytes] | None:
 def dead_leader(loop: asyncio.AbstractEventLoop) -> CommandProcess:
     """What the host holds of a command that has ended, and whose pid is free again."""
     with subprocess.Popen(["sleep", "1000"]) as process:
-        held = CommandProcess(loop, Launched(process.pid, os.getpid(), loop.create_future()))
+        held = CommandProcess(
+            loop, Launched(process.pid, os.getpid(), os.pidfd_open(process.pid), loop.create_future())
+        )
         process.kill()
     return held
 

@@ -145,8 +145,12 @@ def test_12_late_ready_of_an_older_incarnation_is_dropped(grow: Grow, tmp_path: 
 
 def before_the_fork(root: TreeProcess, arm: Callable[[], object]) -> None:
     """Have the helpers do nothing: an order to start is under way, and there is no process yet."""
+    wait_until(lambda: trees.reserve(root), what="the newborn in reserve")
     for name in ("forkserver", "launcher"):
         trees.suspend(root.helper(name))
+    for pid in trees.reserve(root):
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not trees.reserve(root), what="the end of the newborn in reserve")
     arm()
     root.wait_for("w", state="starting", pid=None)
 

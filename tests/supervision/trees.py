@@ -20,7 +20,7 @@ from protocol.messages.control import FromChild
 from protocol.messages.operator import Answer, AskChange, AskStatus, OperatorRequest, StatusIs
 from protocol.places import endpoint, find_root
 from protocol.transport.zeromq import ask
-from supervisor.host.proctable import ProcessTable
+from supervisor.host.proctable import NEWBORN, ProcessTable
 from tests.support.deadline import wait_until
 from tests.support.rootprocess import RootProcess
 
@@ -188,6 +188,12 @@ class TreeProcess(RootProcess):
 def helpers(root: int) -> dict[str, int]:
     """The living direct children of a root, by the name that they show."""
     return {_comm(stat.pid): stat.pid for stat in ProcessTable().children(root) if not stat.zombie}
+
+
+def reserve(root: TreeProcess) -> list[int]:
+    """The processes that the launcher keeps for the next command."""
+    waiting = ProcessTable().children(root.helper("launcher"))
+    return [stat.pid for stat in waiting if stat.name == NEWBORN and not stat.zombie]
 
 
 def state_of(pid: int) -> str:

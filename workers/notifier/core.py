@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -12,10 +12,17 @@ from msgspec.structs import replace
 from protocol.codec import ACCOUNT, EVENTS
 from protocol.messages.notice import SupervisionEvent
 from protocol.messages.stream import AccountRole, EventsRole, Record, Role
-from protocol.messages.trading import Fill
-from workers.notifier import outbox, wording
-from workers.notifier.message import Message
-from workers.notifier.state import NotifierState, Tally
+from protocol.messages.trading import AccountRecord, Fill, TradeClosed
+from workers.notifier import outbox, rounds
+from workers.notifier.day import Tally
+from workers.notifier.kinds import Words
+from workers.notifier.message import Message, Told
+from workers.notifier.repeats import alike
+from workers.notifier.rounds import Equity
+from workers.notifier.schedule import Every, Job, Timer
+from workers.notifier.state import NotifierState
+from workers.notifier.trades import of_account
+from workers.notifier.wording import of_event
 from workers.shared.core import LogLine, Step, Write
 from workers.shared.exits import PersonMustLook
 from workers.shared.log import iso_ms
@@ -24,6 +31,10 @@ RECORDS_A_STEP: Final = 200
 ROOM: Final = 1_000
 HISTORY_MS: Final = 7 * 24 * 3600 * 1000
 """A trade whose data is older than this happened in a recording, not in the market."""
+FORGET_EVERY: Final = 100
+"""After how many messages those are dropped that nobody needs any more."""
+STAMP_MS: Final = 60_000
+"""How often it is noted that the host is up."""
 
 _LEVELS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 _SEEN: Final = {
@@ -52,33 +63,49 @@ class UnfitInput(PersonMustLook):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What the core may ask others, and whom it tells.
+
+    ``channels`` take what is put in the outbox; ``posted`` is called when something new is on disk there.
+    ``equity`` reads the account's course since a time, and may raise: what needed it is tried again later.
+    ``children`` says how the root sees its children (None: it has not said).
+    """
+
+    channels: tuple[str, ...] = ()
+    boot: str | None = None
+    queued: Callable[[], int] = lambda: 0
+    total: Callable[[], int] = lambda: 0
+    posted: Callable[[], None] = lambda: None
+    equity: Callable[[int], Equity] = lambda _since_ms: ()
+    children: Callable[[], Mapping[str, str] | None] = lambda: None
+
+
 @dataclass
 class _Made:
     """What a step has come to so far."""
 
     messages: list[Message] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    logs: list[LogLine] = field(default_factory=list)
     cursors: dict[str, int] = field(default_factory=dict)
+    noted: bool = False
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.cursors or self.writes or self.logs or self.noted)
 
 
 class NotifierCore:
-    """A pure notifier; see :class:`workers.shared.core.Core` and :class:`workers.shared.worker.Timed`.
+    """A pure notifier; see :class:`workers.shared.core.Core` and :class:`workers.shared.worker.Timed`."""
 
-    ``sends``: a channel besides the log takes what is put in the outbox. ``queued`` counts what it has not
-    taken yet. ``posted`` is called when new messages are on disk.
-    """
-
-    def __init__(
-        self,
-        state: NotifierState,
-        *,
-        sends: bool,
-        queued: Callable[[], int],
-        posted: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._state, self._sends, self._queued, self._posted = state, sends, queued, posted
+    def __init__(self, state: NotifierState, words: Words, around: Around) -> None:
+        self._state, self._words, self._around = state, words, around
         self._kinds: dict[str, Literal["events", "account"]] = {}
         self._waiting: deque[tuple[str, Record]] = deque()
-        self._unannounced = False
+        self._complaints: list[Told] = []
+        self._stamp = Every(STAMP_MS)
+        self._newborn, self._unannounced, self._unforgotten = True, False, 0
         self._now, self._at_ms = 0.0, 0
 
     def introduce(self, source: str, role: Role) -> None:
@@ -99,31 +126,39 @@ class NotifierCore:
         """How many further records may be received now."""
         return max(ROOM - len(self._waiting), 0)
 
+    def complain(self, child: str, what: str, count: int) -> None:
+        """Learn of errors of a child that the root has told of."""
+        fields = {"child": child, "what": what, "count": str(count)}
+        told = Told(kind="error", at_ms=0, fields=fields, alike=alike("error", child, what))
+        self._complaints.append(told)
+
     def advance(self, now: float, at_ms: int) -> None:
         """Learn the time, monotonic seconds and UTC milliseconds."""
         self._now, self._at_ms = now, at_ms
-        self._state.heartbeat.begin(at_ms)
-        self._state.health.begin(at_ms)
+        for job in (self._stamp, *self._jobs.values()):
+            job.begin(at_ms)
+        if not self._state.day.since_ms:
+            self._state.day.since_ms = at_ms
 
     @property
     def deadline(self) -> float | None:
-        """When the next heartbeat or health message is due, in monotonic seconds."""
-        schedules = (self._state.heartbeat, self._state.health)
-        remaining = [left for s in schedules if (left := s.remaining_ms(self._at_ms)) is not None]
+        """When the next thing that comes round is due, in monotonic seconds."""
+        timers: tuple[Timer, ...] = (self._stamp, *self._jobs.values(), self._state.repeats)
+        remaining = [left for one in timers if (left := one.remaining_ms(self._at_ms)) is not None]
         return self._now + min(remaining) / 1000 if remaining else None
 
     def step(self) -> Step | None:
         """Make the messages of what was received and of what is due; None when there is nothing."""
         if self._unannounced:
             self._unannounced = False
-            self._posted()  # asked for a step again: the last one is on disk
+            self._around.posted()  # asked for a step again: the last one is on disk
         made = _Made()
+        self._birth(made)
         for _ in range(min(RECORDS_A_STEP, len(self._waiting))):
             self._record(*self._waiting.popleft(), made)
+        self._complain(made)
         self._clock(made)
-        if not made.cursors and not made.messages:
-            return None
-        return self._as_step(made)
+        return self._as_step(made) if made.anything else None
 
     @property
     def waiting_for(self) -> str | None:
@@ -132,76 +167,143 @@ class NotifierCore:
 
     def counters(self) -> dict[str, int | str | None]:
         """Lifetime figures: messages that need no more sending, those that do, the last heartbeat."""
-        state, queued = self._state, self._queued()
-        last = state.last_heartbeat_ms
+        queued = self._around.queued()
+        last = self._state.last_heartbeat_ms
         last_heartbeat = None if last is None else iso_ms(last)
-        return {"sent": state.messages - queued, "queued": queued, "last_heartbeat": last_heartbeat}
+        return {"sent": self._around.total() - queued, "queued": queued, "last_heartbeat": last_heartbeat}
+
+    @property
+    def demo(self) -> bool:
+        """Whether the tree is the demo, as the root said when it started."""
+        return self._state.demo
+
+    def summary(self, title: str = "") -> str:
+        """Return the summary of the day so far."""
+        told = self._daily(title)
+        message = self._words.message(told) or Words().message(told)
+        return message.text if message else ""
+
+    @property
+    def _jobs(self) -> dict[str, Job]:
+        state = self._state
+        return {"heartbeat": state.heartbeat, "health": state.health, "daily": state.daily}
+
+    def _birth(self, made: _Made) -> None:
+        if not self._newborn:
+            return
+        self._newborn = False
+        state, boot = self._state, self._around.boot
+        if state.boot not in (None, boot) and state.seen_ms is not None:
+            self._tell(rounds.rebooted(state.seen_ms, self._at_ms), made)
+        if state.boot != boot:
+            state.boot, made.noted = boot, True
 
     def _record(self, source: str, record: Record, made: _Made) -> None:
         made.cursors[source] = record.seq
         if self._kinds[source] == "events":
             self._event(EVENTS.decode(record.body), record.at_ms, made)
-            return
-        message = ACCOUNT.decode(record.body)
-        self._state.tally.trades += isinstance(message, Fill)
-        self._put(wording.of_account(message), made, trading=True)
+        else:
+            self._account(ACCOUNT.decode(record.body), made)
+
+    def _account(self, message: AccountRecord, made: _Made) -> None:
+        for tally in (self._state.tally, self._state.day):
+            if isinstance(message, Fill):
+                tally.fills += 1
+                tally.fees += message.fee
+            elif isinstance(message, TradeClosed):
+                tally.count(message)
+        self._tell(of_account(message), made, trading=True)
 
     def _event(self, event: SupervisionEvent, at_ms: int, made: _Made) -> None:
         state = self._state
         if event.event == "root_started":
-            state.children, state.demo = {}, bool(event.facts.get("demo"))
+            state.children, state.demo, state.started_ms = {}, bool(event.facts.get("demo")), at_ms
+            made.writes.append(outbox.new_run())
         if event.child is not None and event.event in _SEEN:
             state.children[event.child] = _SEEN[event.event]
         state.tally.restarts += event.event == "restarting"
-        self._put(wording.of_event(event, at_ms), made)
+        state.day.restarts += event.event == "restarting"
+        self._tell(of_event(event, at_ms), made)
+
+    def _complain(self, made: _Made) -> None:
+        complaints, self._complaints = self._complaints, []
+        for told in complaints:
+            self._tell(replace(told, at_ms=self._at_ms), made)
 
     def _clock(self, made: _Made) -> None:
-        state = self._state
-        if state.heartbeat.take(self._at_ms):
-            state.last_heartbeat_ms = self._at_ms
-            self._put(self._heartbeat(), made)
-            state.tally = Tally()
-        if state.health.take(self._at_ms):
-            self._put(self._health(), made)
+        for count, since_ms, last in self._state.repeats.take_due(self._at_ms):
+            made.noted = True
+            fields = {"count": str(count), "since": iso_ms(since_ms)[:16].replace("T", " "), "last": last}
+            self._tell(Told(kind="repeated", at_ms=self._at_ms, fields=fields), made)
+        for name, job in self._jobs.items():
+            if job.take(self._at_ms):
+                self._run(name, job, made)
+        if self._stamp.take(self._at_ms):
+            made.noted = True
 
-    def _heartbeat(self) -> Message:
-        tally, every = self._state.tally, wording.duration(self._state.heartbeat.interval_ms / 1000)
-        counts = f"{tally.trades} trades, {tally.restarts} restarts, {tally.warnings} warnings"
-        text = f"Alive: {counts} in the last {every}"
-        return Message(kind="heartbeat", at_ms=self._at_ms, text=text)
-
-    def _health(self) -> Message:
-        children = sorted(self._state.children.items())
-        text = ", ".join(f"{name} {seen}" for name, seen in children) or "no child was seen"
-        return Message(kind="health", at_ms=self._at_ms, text=f"Health: {text}")
-
-    def _put(self, message: Message | None, made: _Made, *, trading: bool = False) -> None:
-        if message is None:
+    def _run(self, name: str, job: Job, made: _Made) -> None:
+        """Do what has come round. An error of one is told and tried again; the others do not notice."""
+        made.noted = True
+        try:
+            told = self._round(name)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other rounds
+            job.failed(self._at_ms)
+            facts = {"job": name, "error": f"{type(error).__name__}: {error}", "again_in": "1h"}
+            made.logs.append(LogLine("ERROR", "scheduled message failed", facts))
             return
+        self._tell(told, made)
+        if name == "heartbeat":
+            self._state.last_heartbeat_ms, self._state.tally = self._at_ms, Tally(since_ms=self._at_ms)
+        if name == "daily":
+            self._state.day = Tally(since_ms=self._at_ms)
+
+    def _round(self, name: str) -> Told:
+        state, at_ms = self._state, self._at_ms
+        match name:
+            case "heartbeat":
+                return rounds.heartbeat(state.tally, state.heartbeat.interval_ms, at_ms)
+            case "health":
+                return rounds.health(self._around.children() or state.children, at_ms)
+            case _:
+                return self._daily()
+
+    def _daily(self, title: str = "") -> Told:
         state = self._state
+        equity = self._around.equity(state.day.since_ms)
+        zone, started = state.daily.zone, state.started_ms
+        return rounds.daily(state.day, equity, started_ms=started, zone=zone, at_ms=self._at_ms, title=title)
+
+    def _tell(self, told: Told | None, made: _Made, *, trading: bool = False) -> None:
+        state = self._state
+        message = None if told is None else self._words.message(told, prefix="DEMO " if state.demo else "")
+        if told is None or message is None:
+            return
         state.tally.warnings += message.priority != "info"
+        state.day.warnings += message.priority != "info"
         history = trading and message.at_ms < self._at_ms - HISTORY_MS
-        text = f"DEMO {message.text}" if state.demo else message.text
-        log_only = history or state.demo or not self._sends
-        made.messages.append(replace(message, text=text, log_only=log_only))
+        made.logs.append(_line(message))
+        if told.alike is not None and not state.repeats.tells(told.alike, message.text, self._at_ms):
+            made.noted = True
+            return
+        channels = () if history or state.demo else self._around.channels
+        made.messages.append(message)
+        made.writes += outbox.insert(message, channels)
 
     def _as_step(self, made: _Made) -> Step:
-        writes = [self._posting(message) for message in made.messages]
-        if writes:
+        self._state.seen_ms = self._at_ms
+        if made.messages:
             self._unannounced = True
-            writes.append(outbox.forget_sent(self._state.messages))
+            self._unforgotten += len(made.messages)
+        if self._unforgotten >= FORGET_EVERY:
+            self._unforgotten = 0
+            made.writes += outbox.forget_sent()
         return Step(
             at_ms=self._at_ms,
             cursors=made.cursors,
             state=self._state.encode(),
-            writes=tuple(writes),
-            logs=tuple(_line(message) for message in made.messages),
+            writes=tuple(made.writes),
+            logs=tuple(made.logs),
         )
-
-    def _posting(self, message: Message) -> Write:
-        self._state.messages += 1
-        sent_ms = self._at_ms if message.log_only else None
-        return outbox.insert(self._state.messages, message, sent_ms=sent_ms)
 
 
 def _line(message: Message) -> LogLine:

@@ -1,28 +1,36 @@
-"""The sender: from the outbox to a channel, oldest first, no faster than the channel allows."""
+"""The sender: one channel's line of the outbox, as fast as the channel allows, again until it is taken."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from loguru import logger
-from msgspec import Struct
 
-from protocol.errors import StorageError
 from workers.notifier.outbox import Letter, Outbox
-from workers.notifier.telegram import Outcome, Refused
+from workers.notifier.outcome import Outcome, Refused
+from workers.notifier.pace import Pace
+from workers.notifier.wording import duration
 from workers.shared.worker import Condition, Wake
 
 LAST_WORDS_S: Final = 1.5
 """How long a stop may be used to send what is left."""
+LATE_MS: Final = 60_000
+"""A letter that goes out later than this after what it tells of says how late it is."""
+HOPELESS_TRIES: Final = 3
+"""How often a message that the other side calls unacceptable is tried before it is set aside."""
+REMEMBERED: Final = 64
+AGAIN: Final = "(perhaps a repeat: it was interrupted while it was sent)\n"
 
 
 class Channel(Protocol):
     """Where messages can be sent."""
 
-    async def send(self, text: str) -> Outcome:
+    async def send(self, text: str, *, silent: bool) -> Outcome:
         """Try once. Never raises for what the outside world may do."""
         ...
 
@@ -31,32 +39,33 @@ class Channel(Protocol):
         ...
 
 
-class Pace(Struct, frozen=True, kw_only=True):
-    """How fast: ``between_s`` after a message, ``first_s`` doubling to ``last_s`` after failures.
-
-    What the server asks for (Retry-After) is obeyed where it is longer.
-    """
-
-    between_s: float = 1.0
-    first_s: float = 1.0
-    last_s: float = 300.0
-
-    def pause_s(self, outcome: Outcome, failures: int) -> float:
-        """Return how long to wait; ``failures`` in a row, this one included."""
-        if not isinstance(outcome, Refused):
-            return self.between_s
-        growing = min(self.first_s * 2.0 ** min(failures - 1, 30), self.last_s)
-        return max(growing, outcome.wait_s or 0.0)
+async def always() -> bool:
+    """Say that messages may go out."""
+    return True
 
 
 class Delivery:
-    """Runs beside the core, as a service of the process."""
+    """Runs beside the core, as a service of the process.
 
-    def __init__(self, outbox: Outbox, channel: Channel, pace: Pace | None = None) -> None:
-        self._outbox, self._channel, self._pace = outbox, channel, pace or Pace()
+    ``goes_out`` tells, once that is known, whether messages of this run may leave at all.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        outbox: Outbox,
+        channel: Channel,
+        pace: Pace,
+        *,
+        goes_out: Callable[[], Awaitable[bool]] = always,
+    ) -> None:
+        self.name = name
+        self._outbox, self._channel, self._pace, self._goes_out = outbox, channel, pace, goes_out
         self._posted = asyncio.Event()
+        self._sent: deque[float] = deque(maxlen=REMEMBERED)
         self._failures = 0
         self._trouble: str | None = None
+        self._flight: asyncio.Task[None] | None = None
 
     def posted(self) -> None:
         """Learn that there are new messages in the outbox."""
@@ -64,10 +73,12 @@ class Delivery:
 
     def condition(self) -> Condition:
         """Return what keeps messages from going out, if anything does."""
-        return Condition(reasons=(f"not delivered: {self._trouble}",) if self._trouble else ())
+        reasons = (f"not delivered to {self.name}: {self._trouble}",) if self._trouble else ()
+        return Condition(reasons=reasons)
 
     async def __call__(self, _wake: Wake) -> None:
         """Send until cancelled, then use a moment for what is left."""
+        self._recall()
         try:
             while True:
                 await self._send_waiting()
@@ -80,49 +91,84 @@ class Delivery:
             await self._channel.close()
 
     async def _send_waiting(self) -> None:
-        while (letter := self._outbox.oldest()) is not None:
-            outcome = await self._channel.send(_page(letter))
-            if isinstance(outcome, Refused):
-                self._failed(outcome)
-            else:
-                await self._took(letter)
-            await asyncio.sleep(self._pace.pause_s(outcome, self._failures))
+        while self._outbox.next(self.name) is not None:
+            if not await self._goes_out():
+                await self._outbox.until_written(lambda: self._outbox.shelve(self.name, _now_ms()))
+                return
+            await asyncio.sleep(self._pace.wait_s(self._sent, self._now()))
+            # Only now: what is critical may have come meanwhile.
+            letter = self._outbox.next(self.name)
+            if letter is not None:
+                # A stop must not tear what is on its way: nobody would know whether it arrived.
+                self._flight = asyncio.create_task(self._try(letter))
+                await asyncio.shield(self._flight)
+
+    async def _try(self, letter: Letter) -> None:
+        if not letter.tried:
+            await self._outbox.until_written(
+                lambda: self._outbox.mark_tried(self.name, letter.number, tried=True)
+            )
+        self._sent.append(self._now())
+        outcome = await self._channel.send(page(letter, _now_ms()), silent=letter.silent)
+        if not isinstance(outcome, Refused):
+            await self._took(letter)
+            return
+        self._failed(outcome)
+        if outcome.certain and not letter.tried:
+            await self._outbox.until_written(
+                lambda: self._outbox.mark_tried(self.name, letter.number, tried=False)
+            )
+        if outcome.hopeless and self._failures >= HOPELESS_TRIES:
+            await self._set_aside(letter, outcome.why)
+        await asyncio.sleep(self._pace.pause_s(outcome, self._failures))
 
     async def _took(self, letter: Letter) -> None:
         if self._trouble is not None:
-            logger.bind(after=self._trouble).info("recovered")
+            logger.bind(channel=self.name, after=self._trouble).info("recovered")
         self._failures, self._trouble = 0, None
-        while (fault := self._mark(letter)) is not None:
-            logger.error("{}", fault)
-            await asyncio.sleep(self._pace.first_s)
+        await self._outbox.until_written(lambda: self._outbox.mark_sent(self.name, letter.number, _now_ms()))
 
-    def _mark(self, letter: Letter) -> StorageError | None:
-        try:
-            self._outbox.mark_sent(letter.number, time.time_ns() // 1_000_000)
-        except StorageError as error:
-            return error
-        return None
+    async def _set_aside(self, letter: Letter, why: str) -> None:
+        """Let the others pass: a message that is never taken must not hold them up for ever."""
+        logger.bind(channel=self.name, number=letter.number, text=letter.text, why=why).error(
+            "notification set aside"
+        )
+        await self._took(letter)
 
     def _failed(self, outcome: Refused) -> None:
         self._failures += 1
         if outcome.why != self._trouble:
-            logger.bind(why=outcome.why, queued=self._outbox.queued()).warning("notification not delivered")
+            facts = {"channel": self.name, "why": outcome.why, "queued": self._outbox.queued()}
+            logger.bind(**facts).warning("notification not delivered")
         self._trouble = outcome.why
+
+    def _recall(self) -> None:
+        """Keep to the pace over restarts too."""
+        at_ms, now = _now_ms(), self._now()
+        for sent_ms in self._outbox.recent(self.name, at_ms - round(self._pace.window_s * 1000)):
+            self._sent.append(now - max(at_ms - sent_ms, 0) / 1000)
 
     async def _last_words(self) -> None:
         try:
             async with asyncio.timeout(LAST_WORDS_S):
-                while self._failures == 0 and (letter := self._outbox.oldest()) is not None:
-                    if isinstance(await self._channel.send(_page(letter)), Refused):
-                        return
-                    if self._mark(letter) is not None:
-                        return
-                    await asyncio.sleep(self._pace.between_s)
+                if self._flight is not None:
+                    await self._flight
+                if not self._failures:
+                    await self._send_waiting()
         except TimeoutError:
             return  # they stay in the outbox
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
-def _page(letter: Letter) -> str:
-    """The message with its own time: it may go out much later."""
+
+def page(letter: Letter, at_ms: int) -> str:
+    """Return what is sent at ``at_ms``: the message with its own time, which may be long ago."""
     at = datetime.fromtimestamp(letter.at_ms / 1000, tz=UTC)
-    return f"{letter.text}\n{at:%Y-%m-%d %H:%M:%S} UTC"
+    late = at_ms - letter.at_ms
+    delay = f", sent {duration(late / 1000)} later" if late > LATE_MS else ""
+    return f"{AGAIN if letter.tried else ''}{letter.text}\n{at:%Y-%m-%d %H:%M:%S} UTC{delay}"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct, field
 
-from workers.notifier.schedule import Schedule
+from workers.notifier.day import Tally
+from workers.notifier.repeats import Repeats
+from workers.notifier.schedule import Daily, Every
 from workers.shared.exits import PersonMustLook
 
 SCHEMA = 1
@@ -25,44 +27,58 @@ class CorruptState(PersonMustLook):
         )
 
 
-class Tally(Struct):
-    """What happened since the last heartbeat."""
+class Rhythm(Struct, frozen=True, kw_only=True):
+    """What comes round how often, by the configuration; ``daily_minute`` after midnight in ``zone``."""
 
-    trades: int = 0
-    restarts: int = 0
-    warnings: int = 0
+    heartbeat_ms: int = 0
+    health_ms: int = 0
+    daily_minute: int = 0
+    zone: str = "UTC"
 
 
 class NotifierState(Struct, kw_only=True):
-    """Owned by the core. ``messages`` numbers the outbox; ``children`` holds how each child was last seen."""
+    """Owned by the core. ``children`` holds how each child was last seen.
+
+    ``tally`` counts since the last heartbeat, ``day`` since the last summary. ``boot`` is the host's boot in
+    which it was written, ``seen_ms`` when: the host was away from
+    there to the next boot.
+    """
 
     schema: int = SCHEMA
-    messages: int = 0
-    heartbeat: Schedule
-    health: Schedule
+    heartbeat: Every
+    health: Every
     last_heartbeat_ms: int | None = None
     tally: Tally = field(default_factory=Tally)
     children: dict[str, str] = field(default_factory=dict)
     demo: bool = False
+    daily: Daily = field(default_factory=lambda: Daily(0))
+    day: Tally = field(default_factory=Tally)
+    repeats: Repeats = field(default_factory=Repeats)
+    started_ms: int | None = None
+    boot: str | None = None
+    seen_ms: int | None = None
 
     def encode(self) -> bytes:
         """Return the form that is stored."""
         return msgspec.msgpack.encode(self)
 
 
-def restore(stored: bytes | None, *, heartbeat_ms: int, health_ms: int) -> NotifierState:
-    """Read the state back, or begin; the intervals are those of the configuration.
+def restore(stored: bytes | None, rhythm: Rhythm) -> NotifierState:
+    """Read the state back, or begin; what comes round does so as the configuration says now.
 
     Raises:
         CorruptState: the bytes are not a state of this version.
     """
-    if stored is None:
-        return NotifierState(heartbeat=Schedule(heartbeat_ms), health=Schedule(health_ms))
-    try:
-        state = msgspec.msgpack.decode(stored, type=NotifierState)
-    except msgspec.MsgspecError as error:
-        raise CorruptState(str(error)) from error
+    state = _decoded(stored) if stored is not None else NotifierState(heartbeat=Every(0), health=Every(0))
     if state.schema != SCHEMA:
         raise CorruptState(f"it is of version {state.schema}, this program reads version {SCHEMA}")
-    state.heartbeat.interval_ms, state.health.interval_ms = heartbeat_ms, health_ms
+    state.heartbeat.interval_ms, state.health.interval_ms = rhythm.heartbeat_ms, rhythm.health_ms
+    state.daily.set(rhythm.daily_minute, rhythm.zone)
     return state
+
+
+def _decoded(stored: bytes) -> NotifierState:
+    try:
+        return msgspec.msgpack.decode(stored, type=NotifierState)
+    except msgspec.MsgspecError as error:
+        raise CorruptState(str(error)) from error

@@ -1,112 +1,64 @@
-"""Telegram: one message in, one outcome out. Never raises for what a network or a server may do.
-
-The token is part of the URL, so no exception of the client and no URL ever leaves this file as it is.
-"""
+"""A chat of Telegram as a channel: one message in, one outcome out."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-import msgspec
-from msgspec import Struct
+from loguru import logger
+from msgspec.structs import replace
 
-if TYPE_CHECKING:
-    import httpx
+from workers.notifier.bot import Answered, Bot
+from workers.notifier.outcome import Outcome, Sent
 
-TIMEOUT_S: Final = 10.0
-WHOLE_TIMEOUT_S: Final = 15.0
-"""For a server that drips: the client's own timeout begins anew with each byte."""
 LONGEST_TEXT: Final = 4096
-LONGEST_REPLY: Final = 64 * 1024
-LONGEST_WAIT_S: Final = 24 * 3600.0
-
-
-class Sent(Struct, frozen=True):
-    """The server has the message."""
-
-
-class Refused(Struct, frozen=True):
-    """The message is not sent; ``why`` is safe to show. ``wait_s``: what the server asks for, if it does."""
-
-    why: str
-    wait_s: float | None = None
-
-
-Outcome = Sent | Refused
+"""In UTF-16 units, as Telegram counts."""
+_CUT: Final = " ..."
+_CHAT_TROUBLE: Final = (
+    "chat not found",
+    "bot was",
+    "bot is not",
+    "not enough rights",
+    "have no rights",
+    "deactivated",
+)
+"""What a 400 says that is about the chat, not about the message: the next one would fare no better."""
 
 
 class Telegram:
     """A chat, through a bot."""
 
-    def __init__(self, token: str, chat_id: str, base_url: str, client: httpx.AsyncClient) -> None:
-        self._url = f"{base_url.rstrip('/')}/bot{token}/sendMessage"
-        self._token, self._chat_id, self._client = token, chat_id, client
+    def __init__(self, bot: Bot, chat_id: str) -> None:
+        self._bot, self.chat_id = bot, chat_id
 
-    async def send(self, text: str) -> Outcome:
+    async def send(self, text: str, *, silent: bool = False) -> Outcome:
         """Send a message as plain text, cut to what Telegram takes."""
-        import httpx
-
-        body = {"chat_id": self._chat_id, "text": text[:LONGEST_TEXT], "disable_web_page_preview": True}
-        try:
-            async with (
-                asyncio.timeout(WHOLE_TIMEOUT_S),
-                self._client.stream("POST", self._url, json=body) as response,
-            ):
-                return self._outcome(response.status_code, response.headers, await _start_of(response))
-        except TimeoutError:
-            return Refused("no answer in time")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Refused(self._redacted(f"{type(error).__name__} {error}".strip()))
+        body = {
+            "chat_id": self.chat_id,
+            "text": fitted(text),
+            "disable_web_page_preview": True,
+            "disable_notification": silent,
+        }
+        reply = await self._bot.call("sendMessage", body)
+        if isinstance(reply, Answered):
+            return Sent()
+        if reply.moved_to is not None:
+            logger.bind(chat=reply.moved_to).warning(
+                "the chat has moved; put its new id into the configuration"
+            )
+            self.chat_id = reply.moved_to
+        if reply.hopeless and any(words in reply.why.lower() for words in _CHAT_TROUBLE):
+            return replace(reply, hopeless=False)
+        return reply
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-
-    def _outcome(self, status: int, headers: httpx.Headers, body: bytes) -> Outcome:
-        said = _object(body)
-        if status == 200 and said.get("ok") is not False:
-            return Sent()
-        description = str(said.get("description", ""))[:200]
-        wait_s = _number(headers.get("retry-after"))
-        parameters = said.get("parameters")
-        if wait_s is None and isinstance(parameters, dict):
-            wait_s = _number(parameters.get("retry_after"))
-        return Refused(self._redacted(f"status {status} {description}".strip()), wait_s)
-
-    def _redacted(self, text: str) -> str:
-        return text.replace(self._token, "***")
+        await self._bot.close()
 
 
-def open_telegram(token: str, chat_id: str, base_url: str) -> Telegram:
-    """Make the channel; nothing is connected yet."""
-    import httpx  # late: 30 ms and 10 MiB that only those with credentials need
-
-    client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
-    return Telegram(token, chat_id, base_url, client)
-
-
-async def _start_of(response: httpx.Response) -> bytes:
-    body = b""
-    async for piece in response.aiter_bytes():
-        body += piece
-        if len(body) >= LONGEST_REPLY:
-            break
-    return body
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
-
-
-def _number(value: object) -> float | None:
-    if not isinstance(value, str | int | float):
-        return None
-    try:
-        found = float(value)
-    except ValueError:
-        return None
-    return min(found, LONGEST_WAIT_S) if found >= 0 else None
+def fitted(text: str) -> str:
+    """Return as much of ``text`` as Telegram takes, and never nothing; lone surrogates are replaced."""
+    units = text.encode("utf-16-le", "replace")
+    if len(units) <= 2 * LONGEST_TEXT:
+        return units.decode("utf-16-le") or "(empty)"
+    room = 2 * (LONGEST_TEXT - len(_CUT))
+    return units[:room].decode("utf-16-le", "ignore") + _CUT

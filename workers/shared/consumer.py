@@ -7,25 +7,32 @@ core's next moment, and never move a cursor.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+from msgspec.structs import replace
 
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
 from protocol.errors import FrameError
 from protocol.journal import Cursor
-from protocol.messages.stream import Latest, Role
+from protocol.messages.stream import Fetch, Latest, Role
 from protocol.places import endpoint
-from protocol.subscriber import Subscriber
+from protocol.subscriber import Subscriber, never
 from protocol.transport.port import Dealer, Transport
 from workers.shared.core import Core, Ticking
 from workers.shared.waiting import WaitingTicks
 
-FIRST_CONTACT_ROOM = 1
+FIRST_CONTACT_ROOM: Final = 1
 """What is asked for before the core knows the input, and so cannot say how much room it has."""
+
+REPORT_S: Final = 30.0
+"""How often a producer at least learns what is done with, so that it may forget it."""
 
 
 class Consumer:
     """Follows ``source`` from ``cursor`` on behalf of ``core``. ``wake`` is called when something came.
 
-    ``ticking`` is the core again where it hears live prices.
+    ``ticking`` is the core again where it hears live prices. ``reader`` is what the producer calls us.
     """
 
     def __init__(
@@ -38,12 +45,18 @@ class Consumer:
         wake: Callable[[], None],
         bad_frame: Callable[[FrameError], None],
         ticking: Ticking | None = None,
+        reader: str = "",
+        rewinds: Callable[[Role], bool] = never,
     ) -> None:
         self.source = source
         self._core, self._ticking = core, ticking
         self._clock, self._wake, self._bad_frame = clock, wake, bad_frame
+        self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
-        self._subscriber = Subscriber(source, journal=journal, after=after, latest=ticking is not None)
+        self._done = self._reported = after
+        self._subscriber = Subscriber(
+            source, journal=journal, after=after, latest=ticking is not None, rewinds=rewinds
+        )
         self._ticks = WaitingTicks()
         self._introduced: Role | None = None
         self._past: Dealer | None = None
@@ -84,9 +97,16 @@ class Consumer:
     def ask(self, now: float) -> None:
         """Ask for more of the past when there is room for it, and reason to."""
         room = self._core.room(self.source) if self._introduced else FIRST_CONTACT_ROOM
-        fetch = self._subscriber.poll(now, room)
+        fetch = self._subscriber.poll(now, room) or self._report(now)
         if fetch is not None and self._past is not None:
-            self._past.send(STREAM_REQUEST.encode(fetch, stream=self.source))
+            self._reported, self._report_at = self._done, now + REPORT_S
+            journal = self._subscriber.journal or ""
+            said = replace(fetch, reader=self._reader, done=self._done, journal=journal)
+            self._past.send(STREAM_REQUEST.encode(said, stream=self.source))
+
+    def committed(self, seq: int) -> None:
+        """Learn that everything up to ``seq`` is done with, for good."""
+        self._done = seq
 
     def cursor(self, seq: int) -> Cursor:
         """Return the cursor that says: everything up to ``seq`` is done."""
@@ -117,6 +137,12 @@ class Consumer:
         """When :meth:`ask` is wanted though nothing came."""
         return self._subscriber.next_deadline
 
+    def _report(self, now: float) -> Fetch | None:
+        """A question that asks for next to nothing, to say how far we are."""
+        if now < self._report_at or self._done == self._reported or self._introduced is None:
+            return None
+        return Fetch(after=self._done, limit=1)
+
     def _introduce(self) -> None:
         role = self._subscriber.role
         if role is not None and role != self._introduced:
@@ -129,9 +155,23 @@ class Consumer:
         except FrameError as error:
             self._bad_frame(error)
             return
-        for latest in self._subscriber.on_past(past, self._clock()):
+        news = self._subscriber.on_past(past, self._clock())
+        self._note_rewound()
+        for latest in news:
             self._ticks.put(latest)
         self._wake()
+
+    def _note_rewound(self) -> None:
+        subscriber = self._subscriber
+        if subscriber.rewound_from is not None:
+            facts = {
+                "source": self.source,
+                "from_seq": subscriber.rewound_from,
+                "to_seq": subscriber.position,
+            }
+            logger.bind(**facts).warning("the producer lost its last records; reading on from what is left")
+            self._done = self._reported = subscriber.position
+            subscriber.rewound_from = None
 
     def _on_broadcast(self, frame: bytes) -> None:
         try:

@@ -22,14 +22,19 @@ class Driver:
         self._stop = stop
         self._turn: Callable[[], float] | None = None
         self._scheduled = False
+        self._linger_s = 0.0
+        self._ends_at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._end: asyncio.Future[None] = self._loop.create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop.set_exception_handler(self._on_stray_error)
 
-    async def run(self, turn: Callable[[], float], services: tuple[Service, ...]) -> None:
-        """Turn until a stop is asked for. Raises what ``turn``, a handler or a service raised."""
-        self._turn = turn
+    async def run(
+        self, turn: Callable[[], float], services: tuple[Service, ...], linger_s: float = 0.0
+    ) -> None:
+        """Turn until a stop is asked for, and ``linger_s`` longer. Raises what ``turn``, a handler or a
+        service raised."""
+        self._turn, self._linger_s = turn, linger_s
         self._stop.tell(lambda: self._loop.call_soon_threadsafe(self.wake))
         for service in services:
             self._start(service)
@@ -51,7 +56,7 @@ class Driver:
         self._scheduled = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._stop.asked:
+        if self._stop.asked and self._lingered():
             self._finish(None)
         elif self._turn is not None and not self._end.done():
             try:
@@ -59,7 +64,14 @@ class Driver:
             except Exception as error:  # noqa: BLE001 - carried to the caller of run
                 self._finish(error)
 
+    def _lingered(self) -> bool:
+        """Whether enough time has passed since the stop was asked for."""
+        if self._ends_at is None:
+            self._ends_at = self._loop.time() + self._linger_s
+        return self._loop.time() >= self._ends_at
+
     def _wait_until(self, deadline: float) -> None:
+        deadline = deadline if self._ends_at is None else min(deadline, self._ends_at)
         if deadline <= self._loop.time():
             self.wake()
         elif deadline != float("inf"):

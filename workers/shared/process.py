@@ -77,7 +77,7 @@ async def _serve(worker: Worker, launch: Launch, stop: Stop) -> None:
         shell = Shell(worker, launch, Surroundings(transport, clock, _wall_ms, driver.wake))
         shell.open()
         logger.bind(incarnation=launch.incarnation).info("ready")
-        await driver.run(shell.turn, worker.services)
+        await driver.run(shell.turn, worker.services, worker.linger_s)
         shell.close()
     finally:
         transport.close()

@@ -8,7 +8,7 @@ from typing import Final
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST, TICKS
 from protocol.errors import FrameError
 from protocol.latest import Board
-from protocol.messages.stream import Record, Role
+from protocol.messages.stream import Fetch, Former, Record, Role
 from protocol.messages.tick import Tick
 from protocol.places import endpoint
 from protocol.publisher import Publisher, Source
@@ -23,7 +23,7 @@ LIVE_RECORDS: Final = 500
 
 
 class Producer:
-    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears what a reader has already.
+    """Speaks for ``source`` under the name ``child``. ``on_asked`` hears each question before it is answered.
 
     ``life`` names this process among those that have spoken, and will speak, for the same source.
     """
@@ -37,13 +37,14 @@ class Producer:
         wall_ms: Callable[[], int],
         wake: Callable[[], None],
         bad_frame: Callable[[FrameError], None],
-        on_asked: Callable[[int], None] | None = None,
+        on_asked: Callable[[Fetch], None],
         life: str = "",
+        former: tuple[Former, ...] = (),
     ) -> None:
         self._child = child
         self._source = source
         self._board = Board(life)
-        self._publisher = Publisher(source, role, self._board)
+        self._publisher = Publisher(source, role, self._board, former)
         self._wall_ms, self._wake, self._bad_frame = wall_ms, wake, bad_frame
         self._on_asked = on_asked
         self._told = source.last_seq
@@ -99,9 +100,8 @@ class Producer:
         except FrameError as error:
             self._bad_frame(error)
             return
-        if self._on_asked is not None:
-            self._on_asked(fetch.after)
-            self._wake()
+        self._on_asked(fetch)
+        self._wake()
         if self._past is not None:
             past = self._publisher.answer(fetch)
             self._past.send(

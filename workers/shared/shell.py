@@ -3,7 +3,8 @@
                   .------------------ turn -------------------.
     streams ----> hand over -> step -> tell ticks -> commit --+--> announce, log
     (handlers)                  |                      |
-                                |                      '-- disk full: keep the step, try again in a second
+                                |                      '-- disk full: keep it, try again in a second; a core
+                                |                          that can goes on in memory, and nothing is told
                                 '-- None: wait for a frame or a deadline
 
 A live price is handed over, and decided upon, before any record that waits. It never moves a cursor, and a
@@ -22,12 +23,14 @@ from typing import Final
 from loguru import logger
 
 from protocol.control import Control
-from protocol.errors import FrameError, StorageError
+from protocol.errors import FrameError, StorageBusy, StorageError
 from protocol.messages.control import Beat, Launch
-from protocol.messages.stream import Record
+from protocol.messages.stream import Fetch, Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
 from workers.shared.core import Step
+from workers.shared.held import Held
+from workers.shared.housekeeping import Housekeeper
 from workers.shared.log import emit
 from workers.shared.producer import Producer
 from workers.shared.vitals import Vitals
@@ -59,10 +62,10 @@ class Shell:
         self._around = surroundings
         self._vitals = Vitals(born_with_errors=worker.condition().errors)
         self._control = Control(launch, wall_ms=surroundings.wall_ms, bad_frame=self._bad_frame)
+        self._housekeeper = Housekeeper(worker.journal, worker.policy, worker.keeps, now=surroundings.clock())
         self._producer = self._made_producer()
         self._consumers = {source: self._made_consumer(source) for source in worker.inputs}
-        self._held: Step | None = None
-        self._retry_at = 0.0
+        self._held = Held(worker.storage)
         self._health_line_at = surroundings.clock() + HEALTH_LINE_S
         self._complaint_at = 0.0
 
@@ -90,6 +93,7 @@ class Shell:
         if self._producer is not None:
             self._producer.tell_tip(now)
         self._note_waits(now)
+        self._housekeeper.turn(now, idle=not worked)
         self._control.report(now, self._beat, self._worker.done())
         self._tell_health(now)
         return now if worked else self._next_deadline()
@@ -101,8 +105,8 @@ class Shell:
         cancellation can cut it short.
         """
         try:
-            if self._held is not None:
-                self._say(self._held, self._commit(self._held))
+            if self._held.step is not None:
+                self._say(self._held.step, self._commit(self._held.step))
             if (last := self._worker.closing()) is not None:
                 self._say(last, self._commit(last))
         except StorageError as error:
@@ -119,6 +123,8 @@ class Shell:
             wake=self._around.wake,
             bad_frame=self._bad_frame,
             ticking=self._worker.ticking,
+            reader=self._launch.child,
+            rewinds=self._worker.rewinds,
         )
 
     def _made_producer(self) -> Producer | None:
@@ -132,26 +138,34 @@ class Shell:
             wall_ms=self._around.wall_ms,
             wake=self._around.wake,
             bad_frame=self._bad_frame,
-            on_asked=worker.on_asked,
+            on_asked=self._on_asked,
+            former=() if worker.source else worker.journal.former,
             life=f"{self._launch.incarnation}-{self._around.wall_ms()}",
         )
 
     def _work(self, now: float) -> bool:
-        if self._held is not None and now < self._retry_at:
-            return False
-        step = self._held or self._next_step(now)
+        if self._held.step is not None and now >= self._held.retry_at:
+            return self._write(self._held.step, now)
+        step = None if self._held.blocks else self._next_step(now)
         if step is None:
             return False
-        if step is not self._held:
-            self._tell_ticks(step)
-        records: tuple[Record, ...] = ()
-        if step.writes_anything:
-            try:
-                records = self._commit(step)
-            except StorageError as error:
-                self._hold(step, error, now)
-                return False
-            self._written()
+        self._tell_ticks(step)
+        if not step.writes_anything:
+            self._say(step, ())
+        elif self._held.step is not None:
+            self._held.add(step)
+        else:
+            return self._write(step, now)
+        return True
+
+    def _write(self, step: Step, now: float) -> bool:
+        try:
+            records = self._commit(step)
+        except StorageError as error:
+            self._held.begin(step, now + RETRY_S)
+            self._complain(error)
+            return False
+        self._written(step)
         self._say(step, records)
         return True
 
@@ -186,8 +200,10 @@ class Shell:
             statements=[(write.sql, write.parameters) for write in step.writes],
         )
 
-    def _written(self) -> None:
-        self._held = None
+    def _written(self, step: Step) -> None:
+        self._held.end()
+        for source, seq in step.cursors.items():
+            self._consumers[source].committed(seq)
         if self._vitals.storage_fault is not None:
             logger.bind(after=self._vitals.storage_fault).info("recovered")
             self._vitals.storage_fault = None
@@ -198,11 +214,10 @@ class Shell:
         for line in step.logs:
             emit(line)
 
-    def _hold(self, step: Step, error: StorageError, now: float) -> None:
-        self._held, self._retry_at = step, now + RETRY_S
+    def _complain(self, error: StorageError) -> None:
         self._vitals.failed(str(error))
-        if self._vitals.storage_fault != str(error):
-            logger.error("{}", error)
+        if self._vitals.storage_fault is None:  # one alert, however often it is tried
+            logger.log("ERROR" if isinstance(error, StorageBusy) else "CRITICAL", "{}", error)
         self._vitals.storage_fault = str(error)
 
     def _note_waits(self, now: float) -> None:
@@ -218,6 +233,7 @@ class Shell:
             self._worker.condition(),
             self._counters(),
             max(times, default=None),
+            self._housekeeper.reasons,
         )
 
     def _counters(self) -> dict[str, int | str | None]:
@@ -234,15 +250,24 @@ class Shell:
             logger.bind(**facts).info("health")
 
     def _next_deadline(self) -> float:
-        times = [self._control.deadline, self._health_line_at]
+        times = [self._control.deadline, self._health_line_at, self._housekeeper.deadline]
         times += [consumer.deadline for consumer in self._consumers.values()]
         if self._producer is not None:
             times.append(self._producer.deadline)
-        if self._held is not None:
-            times.append(self._retry_at)
-        elif self._worker.timed is not None and self._worker.timed.deadline is not None:
+        if self._held.step is not None:
+            times.append(self._held.retry_at)
+        if (
+            not self._held.blocks
+            and self._worker.timed is not None
+            and self._worker.timed.deadline is not None
+        ):
             times.append(self._worker.timed.deadline)
         return min(times)
+
+    def _on_asked(self, fetch: Fetch) -> None:
+        self._housekeeper.asked(fetch, self._around.clock(), self._around.wall_ms())
+        if self._worker.on_asked is not None:
+            self._worker.on_asked(fetch.after)
 
     def _bad_frame(self, error: FrameError) -> None:
         self._vitals.failed(str(error))

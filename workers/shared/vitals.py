@@ -60,12 +60,13 @@ class Vitals:
         condition: Condition,
         counters: dict[str, int | str | None],
         newest_ms: int | None,
+        storage: tuple[str, ...] = (),
     ) -> Beat:
         """Return the beat for this instant."""
         errors = self.errors + condition.errors
         if errors > self.seen_errors:
             self.seen_errors, self.trouble_until = errors, now + TROUBLED_S
-        reasons = self._reasons(now, condition)
+        reasons = (*self._reasons(now, condition), *storage)
         return Beat(
             loops=self.loops,
             errors=errors,

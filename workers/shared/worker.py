@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -13,8 +13,12 @@ from protocol.journal import Journal
 from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
+from protocol.retention import Policy
+from protocol.subscriber import never
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.core import Core, Step, Ticking
+from workers.shared.held import StorageHook, waits_for_the_disk
+from workers.shared.housekeeping import Keep
 from workers.shared.log import set_level
 
 ConfigT = TypeVar("ConfigT", bound=WorkerConfig)
@@ -71,7 +75,12 @@ class Worker:
     readers are served where that is not the journal; ``on_asked`` hears the seq up to which a reader has
     it. ``timed`` is the core again where it acts on time, ``ticking`` where it hears live prices. ``done`` is
     asked after each step and at birth; what it returns is told to the root until that has noted it.
-    ``closing`` is asked for a last step at an orderly end. ``services`` run beside the loop.
+    ``rewinds`` says of which producers the core knows records by a key of their own, so that a producer that
+    lost its last records with the machine's power may send them, or others, under numbers already used.
+    ``storage`` is told when the disk stops taking writes (False) and takes them again (True), and answers
+    whether the core goes on in memory meanwhile. ``closing`` is asked for a last step at an orderly end.
+    ``services`` run beside the loop. ``keeps`` bound the worker's own tables, ``policy`` its stream.
+    ``linger_s``: how long it goes on after a stop was asked for, so that it still hears of it.
     """
 
     core: Core
@@ -87,6 +96,11 @@ class Worker:
     done: Callable[[], Done | None] = never_done
     services: tuple[Service, ...] = ()
     closing: Callable[[], Step | None] = no_last_step
+    keeps: tuple[Keep, ...] = ()
+    rewinds: Callable[[Role], bool] = never
+    storage: StorageHook = waits_for_the_disk
+    policy: Policy = field(default_factory=Policy)
+    linger_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
+from workers.shared.preflight import Part, section
 from workers.shared.process import run
-from workers.shared.worker import Context, Worker
+from workers.shared.worker import Context, Service, Worker
 from workers.strategy.api import Strategy
 from workers.strategy.choice import Choice, choose
 from workers.strategy.config import StrategyConfig
 from workers.strategy.core import Settings, StrategyCore, Surroundings
+from workers.strategy.remote import Remote
 from workers.strategy.tables import TABLES
+
+preflight = section(
+    StrategyConfig, lambda config, place: choose(config, child=place.child, folder=place.config_dir)
+)
+"""What is wrong with a section, told before the start."""
+
+
+def part_in_run(_config: Mapping[str, Any]) -> Part | None:
+    """Say that a recording cannot come to its end without this worker."""
+    return "member"
 
 
 def main(launch: Launch) -> int:
@@ -44,7 +58,17 @@ def build(context: Context) -> Worker:
         timed=core,
         ticking=core if type(choice.strategy).on_tick is not Strategy.on_tick else None,
         condition=core.condition,
+        services=_services(choice.strategy),
     )
+
+
+def _services(strategy: Strategy) -> tuple[Service, ...]:
+    if not isinstance(strategy, Remote):
+        return ()
+    # Late: what speaks HTTP is of use to this strategy only.
+    from workers.strategy.remote_client import RemoteClient
+
+    return (RemoteClient(strategy.inquiry, strategy.parameters),)
 
 
 def _settings(config: StrategyConfig, choice: Choice, child: str) -> Settings:

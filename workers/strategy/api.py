@@ -25,11 +25,12 @@ from run to run.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from protocol.messages.market import Candle, Instrument
@@ -47,6 +48,7 @@ __all__ = [
     "Fill",
     "Intent",
     "Log",
+    "PassingTrouble",
     "Position",
     "Price",
     "Risk",
@@ -60,6 +62,13 @@ Stance = Literal["flat", "long", "short"]
 """A direction held."""
 Price = Quote | Trade | Mark
 """What :meth:`Strategy.on_tick` hears."""
+
+
+class PassingTrouble(Exception):
+    """Raise it (or a subclass) for what is nobody's bug here and may pass: a service that does not answer.
+
+    It costs the evaluation like any exception; but a run in which nothing else happened may be started again.
+    """
 
 
 class StrategyParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,14 +140,13 @@ class Position:
     average: Decimal | None = None
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(Struct, frozen=True):
     """Where a strategy says what a person may want to read: the log of its process, with symbol and data
     time."""
 
     symbol: str = ""
     now_ms: int = 0
-    lines: list[LogLine] = field(default_factory=list)
+    lines: list[LogLine] = msgspec.field(default_factory=list)
 
     def debug(self, message: str, **facts: Any) -> None:
         """Log a line that is written at ``log_level = "DEBUG"`` only."""
@@ -160,8 +168,7 @@ class Log:
 NOWHERE: Final = Position()
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a strategy may know at one moment of the data.
 
     ``history`` holds the last ``warmup`` closed candles, the newest last. ``now_ms`` is the close of the
@@ -176,7 +183,7 @@ class Context:
     now_ms: int = 0
     position: Position = NOWHERE
     orders: tuple[str, ...] = ()
-    log: Log = field(default_factory=Log)
+    log: Log = msgspec.field(default_factory=Log)
     symbols: tuple[str, ...] = ()
     other: Callable[[str], Context] | None = None
 
@@ -210,8 +217,19 @@ class Strategy:
         """How many closed candles, the present one included, an evaluation needs (at least 2)."""
         return 2
 
+    def ready(self, context: Context, candle: Candle) -> bool:
+        """Whether :meth:`on_candle` can be asked yet; False makes the candle wait until the process is woken.
+
+        For strategies whose answer comes from elsewhere (``remote``); all others are ready.
+        """
+        return True
+
     def on_candle(self, context: Context, candle: Candle) -> Sequence[Intent | Withdraw]:
-        """Decide on a closed candle. An exception is logged and counted, and the candle is done with."""
+        """Decide on a closed candle.
+
+        An exception is logged and counted, and the candle is done with; PersonMustLook (of
+        workers.shared.exits) ends the process with exit code 78 instead.
+        """
         raise NotImplementedError
 
     def on_tick(self, context: Context, tick: Price) -> Sequence[Intent | Withdraw]:

@@ -12,6 +12,11 @@ from protocol.messages.trading import AccountRecord, Cancel, Fill, Order, OrderC
 from workers.strategy.api import Position, Stance
 
 ZERO: Final = Decimal(0)
+AS_MEANT: Final[dict[Stance, Position]] = {
+    "flat": Position("flat"),
+    "long": Position("long"),
+    "short": Position("short"),
+}
 FINAL_STATES: Final = frozenset({"denied", "rejected", "filled", "cancelled", "expired"})
 
 
@@ -73,8 +78,7 @@ class Book(Struct):
 
     def stance(self, symbol: str, *, follows: bool) -> Stance:
         """Return the direction: as meant, or (``follows``) as held once no order at the market is open."""
-        on_its_way = any(it.symbol == symbol and not it.rests for it in self.asked.values())
-        if not follows or on_its_way:
+        if not follows or any(it.symbol == symbol and not it.rests for it in self.asked.values()):
             return self.meant.get(symbol, "flat")
         held = self.held.get(symbol)
         return held.stance if held is not None else "flat"
@@ -83,10 +87,12 @@ class Book(Struct):
         """Return what a strategy is told."""
         direction = self.stance(symbol, follows=follows)
         if not follows:
-            return Position(direction)
+            return AS_MEANT[direction]
         held = self.held.get(symbol) or Held()
         return Position(direction, held.quantity, held.average)
 
     def at_rest(self, symbol: str) -> tuple[str, ...]:
         """Return the ids of the orders at rest, in the order in which they were sent."""
+        if not self.asked:
+            return ()
         return tuple(name for name, it in self.asked.items() if it.rests and it.symbol == symbol)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+import msgspec
+
 from protocol.codec import ACCOUNT, MARKET
 from protocol.messages.market import Candle, End
 from protocol.messages.stream import Record, Role
@@ -34,7 +36,7 @@ from workers.strategy.inputs import Inputs
 from workers.strategy.orders import moment_of
 from workers.strategy.produced import Produced
 from workers.strategy.rows import Lane
-from workers.strategy.state import VERSION, StrategyState, UnreadableState, decode, encode
+from workers.strategy.state import VERSION, BadSnapshot, StrategyState, UnreadableState, decode, encode
 from workers.strategy.troubles import Troubles
 from workers.strategy.watch import Watch
 
@@ -83,6 +85,7 @@ class StrategyCore:
         self._account_through, self._cycle_ms = kept.account_through, kept.cycle_ms
         self._now, self._at_ms, self._cycle_at = 0.0, 0, float("inf")
         self._ticks = 0
+        self._asks = type(strategy).ready is not Strategy.ready
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -195,13 +198,20 @@ class StrategyCore:
             lane = rows.next()
             if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
                 break
+            if self._asks and not self._answered(lane, made):
+                break
             self._row(lane, made)
+        self._tell_through(made)
+
+    def _tell_through(self, made: Produced) -> None:
+        rows = self._inputs.rows
         if (through := rows.finished_row()) is not None:
-            leading = rows.leading
-            made.outputs.append(Through(through, leading is not None and leading.ended))
+            made.outputs.append(Through(through, rows.over))
 
     def _row(self, lane: Lane, made: Produced) -> None:
         rows, record = self._inputs.rows, lane.queue[0]
+        if not lane.leads:
+            self._tell_through(made)  # what follows belongs to the next row
         message = MARKET.decode(record.body)
         over = rows.over
         watch = self._inputs.watches[lane.source]
@@ -221,6 +231,15 @@ class StrategyCore:
             wishes = self._asked(lambda context: self._strategy.on_candle(context, candle), moment, made)
             if wishes is not None:
                 self._heard(wishes, moment, made)
+
+    def _answered(self, lane: Lane, made: Produced) -> bool:
+        """Whether the strategy can be asked about the next row; it may have to ask somebody first."""
+        watch, message = self._inputs.watches[lane.source], MARKET.decode(lane.queue[0].body)
+        if not isinstance(message, Candle) or self._inputs.rows.over or not watch.completes(message):
+            return True
+        context = self._context(watch, message.close_ms, made)
+        history = (*context.history, message)[-watch.length :]
+        return self._strategy.ready(msgspec.structs.replace(context, history=history), message)
 
     def _take_prices(self, made: Produced) -> None:
         inputs = self._inputs
@@ -322,13 +341,16 @@ class StrategyCore:
     def _state(self) -> bytes:
         kept, rows = self._kept, self._inputs.rows
         kept.version, kept.strategy, kept.strategy_version = VERSION, self._name, self._strategy.version
-        kept.snapshot = self._strategy.snapshot()
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
-        kept.done_row, kept.done_ms, kept.told_row = rows.done_row, rows.done_ms, rows.told_row
+        kept.done_row = rows.done_row
         kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
-        return encode(kept)
+        try:
+            kept.snapshot = self._strategy.snapshot()
+            return encode(kept)
+        except Exception as error:
+            raise BadSnapshot(self._name, error) from error
 
     def _restore(self, kept: StrategyState) -> None:
         """Give the strategy back what it knew; another strategy begins with what the market was."""

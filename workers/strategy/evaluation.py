@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from protocol.messages.trading import AtPrice, Away, EquityFraction, Quantity, WholePosition
-from workers.strategy.api import Intent, Risk, Withdraw
+from workers.shared.exits import PersonMustLook
+from workers.strategy.api import Intent, PassingTrouble, Risk, Withdraw
 from workers.strategy.orders import DIRECTION
 
 Wish = Intent | Withdraw
@@ -18,17 +19,24 @@ SIZES: Final = (EquityFraction, Quantity, WholePosition, Risk)
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception of user code: one line for status, the whole for the log."""
+    """An exception of user code: one line for status, the whole for the log; whether it may pass by
+    itself."""
 
     error: str
     trace: str
+    passing: bool = False
 
 
 def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
-    """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure."""
+    """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure.
+
+    But PersonMustLook: that gets out.
+    """
     try:
         return checked(question() or ())
-    except Exception as error:  # noqa: BLE001 - user code may raise anything; it is reported, and counted
+    except PersonMustLook:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - user code may raise anything; it is counted
         return failure_of(error)
 
 
@@ -36,7 +44,7 @@ def told(word: Callable[[], object]) -> Failure | None:
     """Tell user code something; whatever it raises becomes a Failure."""
     try:
         word()
-    except Exception as error:  # noqa: BLE001 - as above
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
         return failure_of(error)
     return None
 
@@ -46,9 +54,10 @@ def checked(wishes: Iterable[Any]) -> tuple[Wish, ...]:
     return tuple(_checked(wish) for wish in wishes if getattr(wish, "action", None) != "hold")
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """Return how an exception is told."""
-    return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    trace = "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {error}", trace, isinstance(error, PassingTrouble))
 
 
 def _checked(wish: Any) -> Wish:

@@ -33,7 +33,7 @@ class Inputs:
 
     def __init__(self, child: str, names: Sequence[str], kept: StrategyState, length: int) -> None:
         self._child, self._names, self._kept, self._length = child, tuple(names), kept, length
-        self.rows = Rows(kept.done_row, kept.done_ms, kept.told_row)
+        self.rows = Rows(kept.done_row)
         self.watches: dict[str, Watch] = {}
         self.account: str | None = None
         self.news: deque[Record] = deque()

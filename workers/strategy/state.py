@@ -38,8 +38,8 @@ class Watched(msgspec.Struct):
 class StrategyState(msgspec.Struct, kw_only=True):
     """All of it. ``strategy`` is what made the ``snapshot``, in the version ``strategy_version``.
 
-    ``done_row``, ``done_ms`` and ``told_row`` are those of :class:`workers.strategy.rows.Rows`;
-    ``cycle_ms`` is when the ``interval`` was last over.
+    ``done_row`` is that of :class:`workers.strategy.rows.Rows`; ``cycle_ms`` is when the ``interval`` was
+    last over.
     """
 
     version: int = 1
@@ -50,8 +50,6 @@ class StrategyState(msgspec.Struct, kw_only=True):
     book: Book = msgspec.field(default_factory=Book)
     markets: dict[str, Watched] = msgspec.field(default_factory=dict)
     done_row: int = 0
-    done_ms: int = -1
-    told_row: int = 0
     account_through: int = 0
     cycle_ms: int | None = None
 
@@ -71,6 +69,20 @@ class UnreadableState(PersonMustLook):
         return (
             f"data/{self.child}.db in the state directory: {self.problem}; undo the change, set"
             f" {self.child}.discard_snapshot = true, or begin afresh with another state directory"
+        )
+
+
+class BadSnapshot(PersonMustLook):
+    """What the strategy knows cannot be kept: going on would forget it at the next restart."""
+
+    def __init__(self, strategy: str, error: Exception) -> None:
+        super().__init__(strategy, error)
+        self.strategy, self.error = strategy, error
+
+    def __str__(self) -> str:
+        return (
+            f"{self.strategy}.snapshot: {type(self.error).__name__}: {self.error}; return plain values only"
+            " (numbers, strings, lists, dicts), then restart the strategy"
         )
 
 

@@ -18,7 +18,7 @@ class Watch:
     def __init__(self, role: MarketRole, length: int, number: int, kept: Watched | None = None) -> None:
         self.role = role
         self.number = number
-        self._length = length
+        self.length = length
         self._bodies: deque[Raw] = deque(maxlen=length)
         self._candles: deque[Candle] = deque(maxlen=length)
         kept = kept or Watched()
@@ -41,10 +41,15 @@ class Watch:
         self._bodies.append(body)
         return True
 
+    def completes(self, candle: Candle) -> bool:
+        """Whether there would be enough for an evaluation with ``candle``."""
+        newer = (candle.open_ms, candle.nth) > self._newest
+        return newer and len(self._candles) >= self.length - 1
+
     @property
     def full(self) -> bool:
         """Whether there are as many as an evaluation needs."""
-        return len(self._candles) >= self._length
+        return len(self._candles) >= self.length
 
     @property
     def candles(self) -> tuple[Candle, ...]:

@@ -9,7 +9,8 @@ import pytest
 
 from protocol.messages.control import Launch
 from workers.notifier.app import build
-from workers.notifier.config import NotifierConfig, NotYet, SecretInFile, refuse_unfit
+from workers.notifier.config import NotifierConfig, SecretInFile, refuse_unfit
+from workers.notifier.problems import problems
 from workers.shared.config import BadConfig, decode
 from workers.shared.worker import Context, Worker
 
@@ -45,6 +46,20 @@ def test_the_defaults() -> None:
         {"telegram": {"base_url": "ftp://127.0.0.1"}},
         {"telegram": {"tokn": "env"}},
         {"heartbeet": "1h"},
+        {"daily_at": "24:00"},
+        {"daily_at": "7:00"},
+        {"time_zone": "Europe/Nowhere"},
+        {"time_zone": "../etc/passwd"},
+        {"urls": ["no address"]},
+        {"dead_man_url": "http://example.org/ping"},
+        {"messages": {"parkd": "off"}},
+        {"messages": {"parked": "loud"}},
+        {"templates": {"parked": "{child} {what}"}},
+        {"templates": {"parked": "{child.__class__}"}},
+        {"templates": {"parked": "{child!r}"}},
+        {"templates": {"parked": "{}"}},
+        {"templates": {"parked": "{child"}},
+        {"templates": {"parked": " "}},
     ],
 )
 def test_nonsense_is_refused_with_the_key(keys: dict[str, Any]) -> None:
@@ -53,11 +68,14 @@ def test_nonsense_is_refused_with_the_key(keys: dict[str, Any]) -> None:
         read(**keys)
 
 
-@pytest.mark.parametrize("keys", [{"urls": ["x"]}, {"daily_at": "01:00"}, {"dead_man_url": "x"}])
-def test_what_comes_later_is_refused_in_words(keys: dict[str, Any]) -> None:
-    """Never ignored in silence."""
-    with pytest.raises(NotYet, match="later version"):
-        read(**keys)
+def test_the_sentence_names_what_is_unknown_and_what_is_allowed() -> None:
+    """Of a template and of a kind."""
+    with pytest.raises(
+        BadConfig, match=r"templates.parked: unknown field \{when\}; allowed: \{child\}, \{reason\}"
+    ):
+        read(templates={"parked": "{child} since {when}"})
+    with pytest.raises(BadConfig, match=r"messages.parkd: no such kind of message; did you mean 'parked'"):
+        read(messages={"parkd": "off"})
 
 
 @pytest.mark.req("H4")
@@ -95,7 +113,51 @@ def test_telegram_is_used_where_there_are_credentials(
 
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "12:x")
     assert built(state_dir).services == ()
+    assert "no chat" in built(state_dir).condition().reasons[0]
 
     monkeypatch.setenv("TELEGRAM_CHAT_ID", "7")
-    assert len(built(state_dir).services) == 1
+    assert len(built(state_dir).services) >= 1
+    assert built(state_dir).condition().reasons == ()
     assert built(state_dir, deliver="log").services == ()
+
+
+ENVIRONMENT = {"TELEGRAM_BOT_TOKEN": "12:abc", "TELEGRAM_CHAT_ID": "-42"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "environment", "found"),
+    [
+        ({}, {}, []),
+        ({}, ENVIRONMENT, []),
+        ({}, {"TELEGRAM_BOT_TOKEN_FILE": "x", "TELEGRAM_CHAT_ID": "@channel"}, []),
+        ({}, {**ENVIRONMENT, "TELEGRAM_BOT_TOKEN": ""}, ["no token"]),
+        ({"telegram": {"chat_id": 5}}, {}, ["no token"]),
+        ({}, {**ENVIRONMENT, "TELEGRAM_CHAT_ID": " "}, ["no chat"]),
+        ({}, {**ENVIRONMENT, "TELEGRAM_BOT_TOKEN": "hunter2"}, ["TELEGRAM_BOT_TOKEN has not the form"]),
+        ({}, {**ENVIRONMENT, "TELEGRAM_CHAT_ID": "my chat"}, ["'my chat' has not the form"]),
+        ({"urls": ["env:NOWHERE"]}, {}, ["there is no NOWHERE"]),
+        ({"dead_man_url": "env:NOWHERE"}, ENVIRONMENT, ["there is no NOWHERE"]),
+    ],
+)
+def test_what_is_wrong_with_credentials_is_said_in_sentences(
+    keys: dict[str, Any], environment: dict[str, str], found: list[str]
+) -> None:
+    """One for each problem; no secret is in any."""
+    said = problems(read(**keys), environment)
+
+    assert len(said) == len(found)
+    assert all(words in sentence for words, sentence in zip(found, said, strict=True))
+    assert "hunter2" not in "".join(said)
+
+
+@pytest.mark.req("N2")
+def test_a_token_that_cannot_be_right_degrades_the_notifier_and_keeps_what_it_has_to_say(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays up; once the token is mended the messages go out."""
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "nonsense")
+    monkeypatch.setenv("TELEGRAM_CHAT_ID", "7")
+    worker = built(state_dir)
+
+    assert worker.services == ()
+    assert "form of a token" in worker.condition().reasons[0]

@@ -3,102 +3,144 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
 
 import pytest
 
-from tests.workers.notifier.fake_telegram import (
-    GARBAGE,
-    NEVER,
-    SERVER_ERROR,
-    FakeTelegram,
-    json_reply,
-    telegram_server,
-    too_many,
-)
-from workers.notifier import telegram
-from workers.notifier.telegram import Outcome, Refused, Sent, Telegram, open_telegram
+from tests.support import telegram as server
+from tests.support.telegram import FakeTelegram, Reply, refusal, said, telegram_server, too_many
+from workers.notifier import bot as bot_module
+from workers.notifier.bot import Bot
+from workers.notifier.outcome import Outcome, Refused, Sent
+from workers.notifier.telegram import Telegram, fitted
 
 TOKEN = "123:very-secret"
 
 
-def with_server(use: Callable[[FakeTelegram, Telegram], Awaitable[Outcome]]) -> Outcome:
-    """Run ``use`` with a server and a channel to it."""
+def send(fake: FakeTelegram, text: str = "hello", base_url: str | None = None) -> Outcome:
+    """Send one message."""
 
     async def run() -> Outcome:
-        async with telegram_server() as fake:
-            channel = open_telegram(TOKEN, "42", fake.base_url)
-            try:
-                return await use(fake, channel)
-            finally:
-                await channel.close()
+        chat = Telegram(Bot(TOKEN, base_url or fake.base_url), "42")
+        try:
+            return await chat.send(text)
+        finally:
+            await chat.close()
 
     return asyncio.run(run())
 
 
-def answer_to(reply: bytes) -> Outcome:
+def answer_to(reply: Reply) -> Outcome:
     """Return what becomes of a message that is answered like this."""
-
-    async def use(fake: FakeTelegram, channel: Telegram) -> Outcome:
+    with telegram_server() as fake:
         fake.script.append(reply)
-        return await channel.send("hello")
-
-    return with_server(use)
+        return send(fake)
 
 
 @pytest.mark.req("N1")
 def test_a_message_goes_to_the_bot_of_the_token() -> None:
     """By Telegram's own path; what is too long is cut."""
-    seen: list[FakeTelegram] = []
-
-    async def use(fake: FakeTelegram, channel: Telegram) -> Outcome:
-        seen.append(fake)
-        return await channel.send("x" * 5000)
-
-    assert with_server(use) == Sent()
-    assert seen[0].paths == [f"/bot{TOKEN}/sendMessage"]
-    assert seen[0].taken == ["x" * 4096]
+    with telegram_server() as fake:
+        assert send(fake, "x" * 5000) == Sent()
+        assert fake.paths == [f"/bot{TOKEN}/sendMessage"]
+        assert fake.texts == ["x" * 4092 + " ..."]
 
 
 @pytest.mark.req("N2")
 @pytest.mark.parametrize(
-    ("reply", "outcome"),
+    ("reply", "why", "wait_s", "certain"),
     [
-        (too_many("7"), Refused("status 429", 7.0)),
-        (too_many("soon"), Refused("status 429")),
-        (too_many("-1"), Refused("status 429")),
-        (too_many("nan"), Refused("status 429")),
-        (too_many("1e99"), Refused("status 429", 86400.0)),
-        (json_reply(429, {"ok": False, "parameters": {"retry_after": 3}}), Refused("status 429", 3.0)),
-        (SERVER_ERROR, Refused("status 500")),
-        (json_reply(401, {"ok": False, "description": "Unauthorized"}), Refused("status 401 Unauthorized")),
-        (json_reply(200, {"ok": False, "description": TOKEN}), Refused("status 200 ***")),
+        (too_many(7), "status 429 Too Many Requests: retry after 7", 7.0, True),
+        (
+            Reply(429, b"{}", headers=(("Retry-After", "5"),)),
+            "status 429, and no answer of Telegram",
+            5.0,
+            True,
+        ),
+        (Reply(429, b"{}", headers=(("Retry-After", "soon"),)), "status 429, and no answer", None, True),
+        (Reply(429, b"{}", headers=(("Retry-After", "-1"),)), "status 429, and no answer", None, True),
+        (Reply(429, b"{}", headers=(("Retry-After", "nan"),)), "status 429, and no answer", None, True),
+        (Reply(429, b"{}", headers=(("Retry-After", "1e99"),)), "status 429, and no answer", 86400.0, True),
+        (server.BAD_GATEWAY, "status 502, and no answer of Telegram", None, False),
+        (server.UNAUTHORIZED, "status 401 Unauthorized", None, True),
+        (said(200, ok=False, description=TOKEN), "status 200 ***", None, True),
+        (server.BAD_JSON, "status 200, and no answer of Telegram", None, False),
+        (Reply(200, b"[1]"), "status 200, and no answer of Telegram", None, False),
+        (Reply(302, b"", headers=(("Location", "http://127.0.0.1:1/"),)), "status 302", None, False),
+        (server.RESET, "Error", None, False),
+        (server.NOT_HTTP, "RemoteProtocolError", None, False),
     ],
 )
-def test_only_a_200_is_a_message_sent(reply: bytes, outcome: Outcome) -> None:
-    """Everything else says why, and how long to wait where the server says it."""
-    assert answer_to(reply) == outcome
+def test_only_a_yes_of_telegram_is_a_message_sent(
+    reply: Reply, why: str, wait_s: float | None, certain: bool
+) -> None:
+    """Everything else says why, how long to wait where it is said, and whether it may have arrived."""
+    outcome = answer_to(reply)
+
+    assert isinstance(outcome, Refused)
+    assert why in outcome.why
+    assert (outcome.wait_s, outcome.certain, outcome.hopeless) == (wait_s, certain, False)
 
 
 @pytest.mark.req("N2")
-def test_garbage_and_a_closed_door_are_refusals_without_the_token() -> None:
-    """What the client library says never carries the URL out."""
+def test_a_message_that_telegram_cannot_take_is_told_from_a_chat_that_is_wrong() -> None:
+    """The first would block all others for ever; with the second none would fare better."""
+    poison = answer_to(refusal(400, "Bad Request: message text is empty"))
+    nobody = answer_to(refusal(400, "Bad Request: chat not found"))
 
-    async def closed(fake: FakeTelegram, _channel: Telegram) -> Outcome:
-        channel = open_telegram(TOKEN, "42", "http://127.0.0.1:1")
-        try:
-            return await channel.send("x")
-        finally:
-            await channel.close()
+    assert isinstance(poison, Refused)
+    assert isinstance(nobody, Refused)
+    assert (poison.hopeless, nobody.hopeless) == (True, False)
 
-    for outcome in (answer_to(GARBAGE), with_server(closed)):
-        assert isinstance(outcome, Refused)
-        assert "secret" not in outcome.why
+
+def test_a_group_that_became_a_supergroup_is_followed() -> None:
+    """Telegram says where it is now."""
+
+    async def run(fake: FakeTelegram) -> list[str]:
+        chat = Telegram(Bot(TOKEN, fake.base_url), "-42")
+        fake.script.append(refusal(400, "group chat was upgraded", migrate_to_chat_id=-100123))
+        await chat.send("a")
+        await chat.send("b")
+        await chat.close()
+        return [one.chat for one in fake.taken]
+
+    with telegram_server() as fake:
+        assert asyncio.run(run(fake)) == ["-100123"]
+
+
+@pytest.mark.req("H4")
+def test_the_token_is_in_no_refusal_and_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What the client library says never carries the URL out, nor do its own logs."""
+    caplog.set_level(logging.DEBUG)
+    with telegram_server() as fake:
+        fake.script.extend([server.NOT_HTTP, refusal(400, f"no such bot{TOKEN}")])
+        outcomes = [send(fake), send(fake), send(fake), send(fake, base_url="http://127.0.0.1:1")]
+
+    assert [isinstance(outcome, Sent) for outcome in outcomes] == [False, False, True, False]
+    assert "secret" not in "".join(map(str, outcomes))
+    assert "secret" not in caplog.text
 
 
 @pytest.mark.req("N2")
 def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing can wait for ever."""
-    monkeypatch.setattr(telegram, "WHOLE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(bot_module, "WHOLE_TIMEOUT_S", 0.05)
+    outcome = answer_to(server.HANG)
 
-    assert answer_to(NEVER) == Refused("no answer in time")
+    assert isinstance(outcome, Refused)
+    assert outcome.why == "no answer in time"
+    assert not outcome.certain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "(empty)"),
+        ("a\ud800b", "a?b"),
+        ("😀" * 2049, "😀" * 2046 + " ..."),
+        ("x" + "😀" * 2048, "x" + "😀" * 2045 + " ..."),
+    ],
+)
+def test_a_text_fits_as_telegram_counts(text: str, expected: str) -> None:
+    """In UTF-16 units, and never torn in the middle of a character."""
+    assert fitted(text) == expected

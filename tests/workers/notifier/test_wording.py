@@ -1,4 +1,4 @@
-"""What people read."""
+"""What people read of the tree."""
 
 from __future__ import annotations
 
@@ -7,81 +7,29 @@ from typing import Any
 import pytest
 
 from protocol.messages.notice import SupervisionEvent
-from protocol.messages.trading import Fill, OrderChanged, Side, Through
-from tests.workers.broker.bench import D
-from workers.notifier.wording import duration, of_account, of_event
+from workers.notifier.kinds import KINDS, Words, check_template
+from workers.notifier.message import Message
+from workers.notifier.wording import duration, of_event
 
 
-def fill(side: Side, quantity: str, position: str, realised: str = "0") -> Fill:
-    """Return a fill that left ``position``."""
-    return Fill(
-        fill_id="a:1",
-        client_order_id="a",
-        strategy="trend",
-        symbol="BTC/USDT",
-        side=side,
-        price=D("42000.50"),
-        quantity=D(quantity),
-        fee=D("0.21000000"),
-        realised=D(realised),
-        position=D(position),
-        at_ms=60_000,
-        row=2,
-    )
-
-
-@pytest.mark.req("N1")
-@pytest.mark.parametrize(
-    ("record", "kind", "text"),
-    [
-        (
-            fill("buy", "1", "1"),
-            "trade_opened",
-            "Opened long BTC/USDT: buy 1 at 42000.5, fee 0.21, now 1 (trend)",
-        ),
-        (
-            fill("sell", "1", "0", "12.50"),
-            "trade_closed",
-            "Closed long BTC/USDT: sell 1 at 42000.5, profit 12.5, fee 0.21, now 0 (trend)",
-        ),
-        (
-            fill("sell", "3", "-1", "2"),
-            "trade_reversed",
-            "Reversed to short BTC/USDT: sell 3 at 42000.5, profit 2, fee 0.21, now -1 (trend)",
-        ),
-        (
-            fill("sell", "1", "-3"),
-            "trade_added",
-            "Added to short BTC/USDT: sell 1 at 42000.5, fee 0.21, now -3 (trend)",
-        ),
-        (
-            fill("buy", "1", "-2", "-5"),
-            "trade_reduced",
-            "Reduced short BTC/USDT: buy 1 at 42000.5, profit -5, fee 0.21, now -2 (trend)",
-        ),
-    ],
-    ids=["opened", "closed", "reversed", "added", "reduced"],
-)
-def test_trades(record: Fill, kind: str, text: str) -> None:
-    """Each change of the position has its word; the time is that of the data."""
-    message = of_account(record)
-
-    assert message is not None
-    assert (message.kind, message.text, message.at_ms) == (kind, text, 60_000)
+def told(event: str, child: str | None = "feed", **facts: Any) -> Message | None:
+    """Return the message that an event makes, if it makes one."""
+    found = of_event(SupervisionEvent(event=event, child=child, facts=facts), 5)
+    return None if found is None else Words().message(found)
 
 
 @pytest.mark.req("N1")
 def test_a_restart_is_told_with_all_its_facts() -> None:
     """Attempt, reason, consecutive failures, uptime, next try."""
-    facts: dict[str, Any] = {
-        "attempt": 2,
-        "max_restarts": 20,
-        "delay": 1.5,
-        "reason": "killed",
-        "consecutive_failures": 2,
-        "uptime": 3725.0,
-    }
-    message = of_event(SupervisionEvent(event="restarting", child="feed", facts=facts), 5)
+    message = told(
+        "restarting",
+        attempt=2,
+        max_restarts=20,
+        delay=1.5,
+        reason="killed",
+        consecutive_failures=2,
+        uptime=3725.0,
+    )
 
     assert message is not None
     assert message.priority == "warning"
@@ -100,6 +48,7 @@ def test_a_restart_is_told_with_all_its_facts() -> None:
         ("restart_asked", "info"),
         ("reloaded", "info"),
         ("restarting", "warning"),
+        ("hung", "warning"),
         ("warning", "warning"),
         ("parked", "critical"),
         ("held", "critical"),
@@ -108,7 +57,7 @@ def test_a_restart_is_told_with_all_its_facts() -> None:
 )
 def test_an_event_without_facts_still_makes_a_sentence(event: str, priority: str) -> None:
     """A root of another version may leave facts out."""
-    message = of_event(SupervisionEvent(event=event, child="feed"), 5)
+    message = told(event)
 
     assert message is not None
     assert (message.kind, message.priority, message.at_ms) == (event, priority, 5)
@@ -116,35 +65,17 @@ def test_an_event_without_facts_still_makes_a_sentence(event: str, priority: str
 
 
 def test_what_is_nothing_to_tell() -> None:
-    """Routine is silent: spawned, ready, accepted, filled (the fill tells), a dry run, a horizon."""
-    changed = OrderChanged(
-        client_order_id="a", strategy="s", symbol="X", side="buy", status="accepted", at_ms=1
-    )
-    dry = OrderChanged(
-        client_order_id="a", strategy="s", symbol="X", side="buy", status="denied", at_ms=1, code="dry_run"
-    )
-
-    assert of_event(SupervisionEvent(event="spawned", child="feed"), 5) is None
-    assert [of_account(record) for record in (changed, dry, Through(5))] == [None, None, None]
+    """Routine is silent, and so is what a root of a later version may say."""
+    assert [told(event) for event in ("spawned", "ready", "stopped", "exited", "novelty")] == [None] * 5
 
 
-def test_a_refused_order_is_a_warning_with_its_reason() -> None:
-    """The typed code and the sentence of the broker."""
-    denied = OrderChanged(
-        client_order_id="a",
-        strategy="s",
-        symbol="X",
-        side="sell",
-        status="denied",
-        at_ms=1,
-        code="short_not_allowed",
-        detail="spot holds 0",
-    )
-    message = of_account(denied)
+@pytest.mark.req("S5")
+def test_near_the_limit_of_restarts_people_are_warned() -> None:
+    """With what the root says of it."""
+    message = told("warning", what="restarts_near_limit", restarts=18, max_restarts=20)
 
     assert message is not None
-    assert message.text == "Order denied: sell X of s (short_not_allowed: spot holds 0)"
-    assert message.priority == "warning"
+    assert message.text == "feed: restarts_near_limit (restarts 18, max_restarts 20)"
 
 
 @pytest.mark.parametrize(
@@ -157,8 +88,15 @@ def test_a_refused_order_is_a_warning_with_its_reason() -> None:
         (3725, "1h 2m"),
         (90000, "1d 1h"),
         (None, "unknown"),
+        (True, "unknown"),
     ],
 )
 def test_durations(seconds: float, words: str) -> None:
     """Two units at most."""
     assert duration(seconds) == words
+
+
+def test_every_kind_has_a_sentence_of_its_own_fields() -> None:
+    """What is shipped keeps to the rule that users' templates keep to."""
+    for name, kind in KINDS.items():
+        check_template(name, kind.template)

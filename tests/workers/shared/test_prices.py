@@ -118,7 +118,14 @@ class Feed:
     def __init__(self, made: World, journal: Journal, life: str = "1") -> None:
         self._made, self._transport = made, made.transport()
         self.producer = Producer(
-            "feed", journal, ROLE, wall_ms=lambda: 0, wake=lambda: None, bad_frame=unexpected, life=life
+            "feed",
+            journal,
+            ROLE,
+            wall_ms=lambda: 0,
+            wake=lambda: None,
+            bad_frame=unexpected,
+            on_asked=lambda fetch: None,
+            life=life,
         )
         self.producer.bind(self._transport, made.runtime_dir)
         made.tickers.append(self.producer.tell_tip)

@@ -236,7 +236,7 @@ def _cursor(database: Path) -> int | None:
     [
         ("feed", {"file": "none.csv"}, "none.csv: no such file"),
         ("feed", {"fiel": "x"}, "feed.config.fiel"),
-        ("feed", {"source": "exchange"}, "later version"),
+        ("feed", {"source": "exchange", "exchange": "nowhere"}, "feed.config.exchange"),
         ("strategy", {"strategy": "nothing"}, "strategy.config.strategy"),
         ("strategy", {"mode": "real"}, "strategy.config.mode"),
     ],

@@ -29,6 +29,8 @@ from workers.strategy.rsi_reversal import RsiReversalParameters
 
 BUNDLED: Final = Path(__file__).parents[3] / "workers/demo/btc-perp_1m_2022-01-09.csv.gz"
 ROWS: Final = 1500
+NAMES: Final = sorted({*SHIPPED, "example"} - {"remote"})
+"""Those that decide by themselves."""
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +48,10 @@ def shipped(name: str, **parameters: Any) -> Strategy:
 
 
 @pytest.mark.req("T1", "T6", "T7")
-@pytest.mark.parametrize("name", [*SHIPPED, "example"])
+@pytest.mark.parametrize("name", NAMES)
 def test_killed_at_fifty_candles_it_says_the_same(name: str, recording: tuple[Record, ...]) -> None:
     """Restored from its last commit after each of 50 kills: the same signals, orders and counters, all of
     them."""
-    if name == "remote":
-        pytest.skip("its answers come from elsewhere; see test_remote")
     whole_core = made(shipped(name))
     whole = drive(whole_core, recording)
     core, taken = made(shipped(name)), Taken()
@@ -137,7 +137,7 @@ def test_parameters_have_types_and_bounds(kind: Any, parameters: dict[str, objec
 
 
 @pytest.mark.req("T6")
-@pytest.mark.parametrize("name", ["ma_cross", "rsi_reversal", "donchian", "example"])
+@pytest.mark.parametrize("name", NAMES)
 def test_symbols_do_not_disturb_each_other(name: str, recording: tuple[Record, ...]) -> None:
     """Asked about two markets in turn, it says of each what it says of that one alone."""
     alone, both = shipped(name), shipped(name)

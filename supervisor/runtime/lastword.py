@@ -1,0 +1,56 @@
+"""An end is told together with the last word of whoever has ended: first all its output is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from supervisor.engine.events import Event, Exited
+from supervisor.host.port import HostEvent
+
+
+class Words(Protocol):
+    """Where the output of children is read."""
+
+    def is_settled(self, child: str, incarnation: int) -> bool:
+        """Whether all of it is read."""
+        ...
+
+    def when_settled(self, child: str, incarnation: int, then: Callable[[], None]) -> None:
+        """Call ``then`` in some thread when all of it is read."""
+        ...
+
+    def last_word(self, child: str, incarnation: int) -> str | None:
+        """The last error that it told."""
+        ...
+
+
+class LastWord:
+    """Hears of the host and tells on; ``trouble`` knows why a probe failed last."""
+
+    def __init__(
+        self, words: Words, trouble: Callable[[str, int], str | None], tell: Callable[[Event], None]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._words, self._trouble, self._tell = words, trouble, tell
+
+    def hear(self, event: HostEvent) -> None:
+        """Tell it at once, or an end that was no success as soon as its reason is known."""
+        if not isinstance(event, Exited) or event.status.code == 0:
+            self._tell(event)
+            return
+
+        def settled() -> None:
+            word = self._words.last_word(event.child, event.incarnation)
+            self._tell(replace(event, detail=word or self._trouble(event.child, event.incarnation)))
+
+        if self._words.is_settled(event.child, event.incarnation):
+            settled()  # as a rule: the end of its output has woken the reader before anybody else
+            return
+
+        def in_loop() -> None:
+            self._loop.call_soon_threadsafe(settled)
+
+        self._words.when_settled(event.child, event.incarnation, in_loop)

@@ -1,0 +1,176 @@
+"""Hears commands by long polling, which survives whatever the network and the server do."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import msgspec
+from loguru import logger
+from msgspec import Struct, field
+
+from workers.notifier.bot import Answered, Bot, Failed
+from workers.notifier.commands import Asked, Dialogue, Say, Stranger, TooFast, Wish
+from workers.notifier.message import Message
+from workers.notifier.outbox import ANSWER, Outbox
+from workers.notifier.pace import Pace
+from workers.shared.worker import Condition, Wake
+
+POLL_S: Final = 50
+MOST_UPDATES: Final = 20
+PACE: Final = Pace(last_s=60.0)
+OFFSET, UNDER_WAY, STRANGERS = "offset", "under_way", "strangers"
+INTERRUPTED: Final = (
+    "A command was interrupted when the notifier was restarted; /status tells whether it was done"
+)
+
+Perform = Callable[[Wish], str]
+
+
+class _Chat(Struct, frozen=True):
+    id: int
+
+
+class _Text(Struct, frozen=True):
+    chat: _Chat
+    date: int = 0
+    text: str = ""
+
+
+class _Update(Struct, frozen=True):
+    update_id: int
+    message: _Text | None = None
+
+
+class _Numbered(Struct, frozen=True):
+    update_id: int
+    rest: dict[str, Any] = field(default_factory=dict)
+
+
+class Listening:
+    """Runs beside the core, as a service of the process. ``channels`` are the lines of the outbox by chat.
+
+    A command is noted as heard before it is done: killed in between, it is not done twice, and the chat is
+    told that it was interrupted.
+    """
+
+    def __init__(
+        self,
+        bot: Bot,
+        outbox: Outbox,
+        channels: dict[str, str],
+        perform: Perform,
+        *,
+        posted: Callable[[], None],
+        goes_out: Callable[[], Awaitable[bool]],
+        pace: Pace = PACE,
+    ) -> None:
+        self._bot, self._outbox, self._channels = bot, outbox, channels
+        self._perform, self._posted, self._goes_out, self._pace = perform, posted, goes_out, pace
+        self._dialogue = Dialogue(channels)
+        self._failures = 0
+        self._trouble: str | None = None
+
+    def condition(self) -> Condition:
+        """Return what keeps commands from being heard, if anything does."""
+        return Condition(reasons=(f"commands are not heard: {self._trouble}",) if self._trouble else ())
+
+    async def __call__(self, _wake: Wake) -> None:
+        """Listen until cancelled; not at all in a replay."""
+        if not await self._goes_out():
+            return
+        await self._own_up()
+        try:
+            await self._listen()
+        finally:
+            await self._bot.close()
+
+    async def _listen(self) -> None:
+        offset = self._outbox.noted(OFFSET) or 0
+        while True:
+            asked = {
+                "offset": offset,
+                "timeout": POLL_S,
+                "limit": MOST_UPDATES,
+                "allowed_updates": ["message"],
+            }
+            reply = await self._bot.call("getUpdates", asked, within_s=POLL_S)
+            if isinstance(reply, Answered):
+                self._heard()
+                offset = await self._take(reply.result, offset)
+            else:
+                await self._failed(reply)
+
+    async def _take(self, result: Any, offset: int) -> int:
+        """React to each update; returns the number of the next one."""
+        updates = result if isinstance(result, list) else []
+        for update in updates:
+            number = _number(update)
+            if number is None or number < offset:
+                continue
+            offset = number + 1
+            await self._outbox.until_written(lambda n=offset: self._outbox.note(OFFSET, n))  # type: ignore[misc]
+            found = _text(update)
+            if found is not None:
+                await self._react(found, number)
+        if not updates:
+            await asyncio.sleep(0)
+        return offset
+
+    async def _react(self, asked: Asked, number: int) -> None:
+        code = f"{secrets.randbelow(9000) + 1000}"
+        reaction = self._dialogue.take(asked, asyncio.get_running_loop().time(), code)
+        match reaction:
+            case Stranger():
+                logger.bind(chat=asked.chat).warning("a stranger wrote to the bot")
+                await self._outbox.until_written(lambda: self._outbox.count(STRANGERS))
+            case TooFast():
+                logger.bind(chat=asked.chat).warning("commands come too fast")
+            case Say():
+                await self._say(reaction.chat, reaction.text)
+            case Wish():
+                await self._outbox.until_written(lambda: self._outbox.note(UNDER_WAY, number))
+                logger.bind(chat=asked.chat, command=str(reaction)).info("command")
+                answer = await asyncio.to_thread(self._perform, reaction)
+                await self._say(reaction.chat, answer, (UNDER_WAY, 0))
+
+    async def _own_up(self) -> None:
+        if self._outbox.noted(UNDER_WAY):
+            await self._say(next(iter(self._channels)), INTERRUPTED, (UNDER_WAY, 0))
+
+    async def _say(self, chat: str, text: str, *notes: tuple[str, int]) -> None:
+        message = Message(kind=ANSWER, at_ms=time.time_ns() // 1_000_000, text=text)
+        await self._outbox.until_written(lambda: self._outbox.put(message, self._channels[chat], *notes))
+        self._posted()
+
+    def _heard(self) -> None:
+        if self._trouble is not None:
+            logger.bind(after=self._trouble).info("recovered")
+        self._failures, self._trouble = 0, None
+
+    async def _failed(self, reply: Failed) -> None:
+        self._failures += 1
+        if reply.why != self._trouble:
+            logger.bind(why=reply.why).warning("commands are not heard")
+        self._trouble = reply.why
+        await asyncio.sleep(self._pace.pause_s(reply, self._failures))
+
+
+def _number(update: Any) -> int | None:
+    try:
+        return msgspec.convert(update, _Numbered).update_id
+    except msgspec.ValidationError:
+        return None
+
+
+def _text(update: Any) -> Asked | None:
+    try:
+        message = msgspec.convert(update, _Update).message
+    except msgspec.ValidationError:
+        return None
+    if message is None or not message.text:
+        return None
+    return Asked(str(message.chat.id), message.text, max(time.time() - message.date, 0.0))

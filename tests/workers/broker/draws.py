@@ -129,9 +129,8 @@ def _price(chance: Random) -> Decimal:
 
 
 def _level(chance: Random) -> Level:
-    return chance.choice(
-        [AtPrice(_price(chance)), *(Away(Decimal(part)) for part in ("0.01", "0.05", "0.2"))]
-    )
+    away: list[Level] = [Away(Decimal(part)) for part in ("0.01", "0.05", "0.2")]
+    return chance.choice([AtPrice(_price(chance)), *away])
 
 
 def _distance(chance: Random) -> Level:

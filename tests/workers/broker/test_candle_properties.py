@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal, localcontext
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -115,9 +116,8 @@ def test_protection_reduces_only_and_goes_with_its_position(seed: int) -> None:
     state = final(bench)
     if not state.books.positions:
         assert [o for o in state.working.values() if o.reduce_only and o.resting] == []
-    stops = dict(
-        bench.rows("SELECT parent, stop_price FROM orders WHERE kind = 'stop' AND parent IS NOT NULL")
-    )
+    found: Any = bench.rows("SELECT parent, stop_price FROM orders WHERE reason = 'stop'")
+    stops = dict(found)
     for fill in bench.fills:
         parent = fill.client_order_id.removesuffix("/target")
         candle = bench.market[fill.row - 1]

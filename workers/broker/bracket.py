@@ -9,10 +9,11 @@ from msgspec.structs import replace
 
 from protocol.messages.trading import AtPrice, Bracket, Level, Order, Quantity, Side
 from workers.broker.matching import limit_on_tick, stop_on_tick
-from workers.broker.money import exactly, ratio
+from workers.broker.money import exactly, floor_to, ratio
 from workers.broker.orders import WorkingOrder
 from workers.broker.trailing import stop_at, tighter
 
+_FINE: Final = Decimal("1e-12")
 STOP_SUFFIX: Final = "/stop"
 TARGET_SUFFIX: Final = "/target"
 RESERVED: Final = (STOP_SUFFIX, TARGET_SUFFIX)
@@ -30,7 +31,8 @@ def protectors(
     bracket = entry.bracket
     if bracket is None:
         return ()
-    average = ratio(entry.spent, entry.filled)
+    # Fills at several prices have an average without end; exact arithmetic needs one.
+    average = floor_to(ratio(entry.spent, entry.filled), _FINE)
     found = (_stop(entry, bracket, average, tick), _target(entry, bracket, average, tick))
     placed = {"quantity": quantity, "row": row, "accepted_ms": at_ms, "due_ms": at_ms, "met": True}
     return tuple(replace(one, **placed) for one in found if one is not None)

@@ -130,9 +130,8 @@ def test_whatever_comes_nothing_fills_without_evidence_and_the_books_balance(see
     play = Play(seed)
     for _ in range(STEPS):
         play.step()
-    accepted = {
-        name: at for name, at in play.live.bench.rows("SELECT client_order_id, decided_ms FROM orders")
-    }
+    sent_at: Any = play.live.bench.rows("SELECT client_order_id, decided_ms FROM orders")
+    accepted = dict(sent_at)
     cash, held = play.live.bench.cash, D(0)
     with localcontext(EXACT):
         for fill in play.live.bench.fills:

@@ -1,8 +1,8 @@
 """The command ``paper``: what the account holds and did, and what its broker is told.
 
 One file a command, discovered; files that begin with ``_`` are shared parts. It reads the workers' databases
-and changes nothing in them: while the tree runs, and with nothing running. What a broker is told is written to
-a journal of its own, which the broker reads. ``replay`` runs a tree of its own.
+and changes nothing in them: while the tree runs, and with nothing running. What a broker is told is written
+to a journal of its own, which the broker reads. ``replay`` runs a tree of its own.
 """
 
 from __future__ import annotations

@@ -39,7 +39,6 @@ class Settings:
     max_consecutive_errors: int = 10
     error_budget: int = 20
     interval_ms: int = 0
-    keep_signals: int = 100_000
     keep_signals_ms: int = 365 * DAY_MS
     parameters: str | None = None
     evaluated_as: tuple[tuple[str, object], ...] = ()
@@ -170,8 +169,7 @@ class Desk:
         made.logs.append(_evaluation_line(signal, settings.evaluated_as))
         made.signals += 1
         tally.signals += 1
-        keep, keep_ms = settings.keep_signals, settings.keep_signals_ms
-        made.writes.extend(swept(tally.signals, signal.at_ms, keep=keep, keep_ms=keep_ms))
+        made.writes.extend(swept(tally.signals, signal.at_ms, settings.keep_signals_ms))
 
 
 def _turns(intent: Intent, orders: Sequence[Order]) -> bool:

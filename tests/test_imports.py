@@ -97,7 +97,11 @@ PURE = (
     "workers.broker.margin", "workers.broker.matching", "workers.broker.matching_candle",
     "workers.broker.money", "workers.broker.orders", "workers.broker.risk", "workers.broker.round_trips",
     "workers.broker.sizing", "workers.broker.trading_state", "workers.broker.trailing",
-    "workers.notifier.schedule", "workers.notifier.wording",
+    "workers.notifier.commands", "workers.notifier.day", "workers.notifier.kinds", "workers.notifier.message",
+    "workers.notifier.outcome", "workers.notifier.pace", "workers.notifier.repeats",
+    "workers.notifier.rounds", "workers.notifier.samples", "workers.notifier.schedule",
+    "workers.notifier.sight", "workers.notifier.state", "workers.notifier.trades",
+    "workers.notifier.wording",
 )  # fmt: skip
 """Events and time in, decisions out: these files import nothing that has a clock or a side effect."""
 

@@ -118,8 +118,10 @@ def _help(
     if bot is None or found.chat_id is None or helpers.watch is None or not config.telegram.commands:
         return
     obeying = Obeying(Path(launch.state_dir), root, books, config.brokers, lambda: core.summary("So far"))
+    # A bot of its own: when one lets go of its connections the other may be in the middle of a call.
+    ear = Bot(found.token or "", config.telegram.base_url)
     helpers.listening = Listening(
-        bot,
+        ear,
         outbox,
         channels.chats(found.chat_id, config.telegram.allowed),
         obeying.perform,

@@ -31,6 +31,8 @@ RECORDS_A_STEP: Final = 200
 ROOM: Final = 1_000
 HISTORY_MS: Final = 7 * 24 * 3600 * 1000
 """A trade whose data is older than this happened in a recording, not in the market."""
+FORGET_EVERY: Final = 100
+"""After how many messages those are dropped that nobody needs any more."""
 STAMP_MS: Final = 60_000
 """How often it is noted that the host is up."""
 
@@ -103,7 +105,7 @@ class NotifierCore:
         self._waiting: deque[tuple[str, Record]] = deque()
         self._complaints: list[Told] = []
         self._stamp = Every(STAMP_MS)
-        self._newborn, self._unannounced = True, False
+        self._newborn, self._unannounced, self._unforgotten = True, False, 0
         self._now, self._at_ms = 0.0, 0
 
     def introduce(self, source: str, role: Role) -> None:
@@ -291,6 +293,9 @@ class NotifierCore:
         self._state.seen_ms = self._at_ms
         if made.messages:
             self._unannounced = True
+            self._unforgotten += len(made.messages)
+        if self._unforgotten >= FORGET_EVERY:
+            self._unforgotten = 0
             made.writes += outbox.forget_sent()
         return Step(
             at_ms=self._at_ms,

@@ -83,6 +83,12 @@ class Listening:
         if not await self._goes_out():
             return
         await self._own_up()
+        try:
+            await self._listen()
+        finally:
+            await self._bot.close()
+
+    async def _listen(self) -> None:
         offset = self._outbox.noted(OFFSET) or 0
         while True:
             asked = {

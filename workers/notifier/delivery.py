@@ -137,7 +137,7 @@ class Delivery:
 
     def _failed(self, outcome: Refused) -> None:
         self._failures += 1
-        if outcome.why != self._trouble:
+        if self._trouble is None:  # what it is now is in health; a log line each would be a flood
             facts = {"channel": self.name, "why": outcome.why, "queued": self._outbox.queued()}
             logger.bind(**facts).warning("notification not delivered")
         self._trouble = outcome.why

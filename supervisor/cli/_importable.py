@@ -8,6 +8,9 @@ imports no worker: user code must not run in it.
 A worker's module may offer ``preflight(child, config, config_dir, state_dir)``: it returns a sentence for
 each thing in the worker's section, or that the section names, with which the worker could not start. It must
 change nothing and be quick.
+
+It may offer ``part_in_run(config)`` too: "ends" when the run ends by itself, with what this worker has to do,
+"member" when such a run cannot end without this worker, None otherwise.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +31,8 @@ from supervisor.config import Tree, workers
 from supervisor.engine.spec import WorkerSpec
 
 Question = dict[str, Any]
-Answer = tuple[dict[str, str], list[str]]
+Answer = tuple[dict[str, str], list[str], dict[str, str]]
+"""Failures by target, sentences, and the parts in the run by child."""
 PATIENCE: Final = 60.0
 """Seconds granted to all imports together; the heaviest science packages need a few."""
 
@@ -60,33 +65,44 @@ def _working_directory() -> str | None:
         return None
 
 
-def check_starts(tree: Tree, *, sections: bool = False) -> list[str]:
-    """Return a sentence for each worker whose ``start`` cannot be imported; empty when all is well.
+@dataclass(frozen=True)
+class Findings:
+    """A sentence for each problem. ``members``: without one of them the run, which ends by itself, cannot."""
 
-    ``sections``: also what the workers say about their sections of the tree file.
-    """
+    problems: tuple[str, ...] = ()
+    members: frozenset[str] = frozenset()
+
+
+def look_at_workers(tree: Tree, *, sections: bool = False) -> Findings:
+    """Try each ``start`` and ask the workers; ``sections``: also whether they could start with theirs."""
     asked = [worker for worker in workers(tree.root) if worker.program.start]
     if not asked:
-        return []
-    failures, unfit = _ask_another_process(_question(tree, asked, sections=sections))
+        return Findings()
+    failures, unfit, parts = _ask_another_process(_question(tree, asked, judge=sections))
+    return Findings(
+        (*_failed(asked, failures), *(f"{tree.name}: {sentence}" for sentence in unfit)),
+        frozenset(parts) if "ends" in parts.values() else frozenset(),
+    )
+
+
+def _failed(asked: Sequence[WorkerSpec], failures: Mapping[str, str]) -> list[str]:
     starts = {worker.id: str(worker.program.start) for worker in asked}
-    problems = [
+    return [
         f'child {child}: start = "{start}" cannot be used: {failures[start]}'
         for child, start in starts.items()
         if start in failures
     ]
-    return [*problems, *(f"{tree.name}: {sentence}" for sentence in unfit)]
 
 
-def _question(tree: Tree, asked: Sequence[WorkerSpec], *, sections: bool) -> Question:
+def _question(tree: Tree, asked: Sequence[WorkerSpec], *, judge: bool) -> Question:
     return {
         "config_dir": str(tree.config_dir),
         "state_dir": str(tree.state_dir),
+        "judge": judge,
         "starts": sorted({str(worker.program.start) for worker in asked}),
         "sections": [
             {"child": worker.id, "start": worker.program.start, "config": dict(worker.program.config)}
             for worker in asked
-            if sections
         ],
     }
 
@@ -102,17 +118,13 @@ def import_problem(target: str) -> str | None:
     return None if callable(found) else f"{name} is a {type(found).__name__}, not a callable"
 
 
-def section_problems(section: Question, config_dir: str, state_dir: str) -> list[str]:
-    """Ask the module of a worker that can be imported about the worker's section."""
-    module = importlib.import_module(section["start"].partition(":")[0])
-    preflight = getattr(module, "preflight", None)
-    if preflight is None:
-        return []
+def ask(section: Question, name: str, *arguments: object) -> tuple[Any, str | None]:
+    """Call what a worker's module offers under that name: the answer (None: no offer), or a problem."""
+    offer = getattr(importlib.import_module(section["start"].partition(":")[0]), name, None)
     try:
-        sentences = preflight(section["child"], section["config"], config_dir, state_dir)
-        return [str(sentence) for sentence in sentences]
+        return None if offer is None else offer(*arguments), None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
-        return [f"{section['child']}: its preflight failed: {type(error).__name__}: {error}"]
+        return None, f"{section['child']}: its {name} failed: {type(error).__name__}: {error}"
 
 
 def _ask_another_process(question: Question) -> Answer:
@@ -124,26 +136,37 @@ def _ask_another_process(question: Question) -> Answer:
             text=True, errors="replace", timeout=PATIENCE, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return dict.fromkeys(targets, f"the imports took longer than {PATIENCE:g} s"), []
+        return dict.fromkeys(targets, f"the imports took longer than {PATIENCE:g} s"), [], {}
     try:
-        failures, unfit = json.loads(done.stdout)
+        failures, unfit, parts = json.loads(done.stdout)
     except ValueError:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return dict.fromkeys(targets, f"the process that tried it ended with {done.returncode}: {last}"), []
-    return failures, unfit
+        return (
+            dict.fromkeys(targets, f"the process that tried it ended with {done.returncode}: {last}"),
+            [],
+            {},
+        )
+    return failures, unfit, parts
 
 
 def answer(question: Question) -> Answer:
     """Try each target, and ask those that can be imported about their sections."""
     tried = {target: import_problem(target) for target in question["starts"]}
     failures = {target: problem for target, problem in tried.items() if problem}
-    unfit = [
-        sentence
-        for section in question["sections"]
-        if section["start"] not in failures
-        for sentence in section_problems(section, question["config_dir"], question["state_dir"])
-    ]
-    return failures, unfit
+    sections = [section for section in question["sections"] if section["start"] not in failures]
+    unfit: list[str] = []
+    parts: dict[str, str] = {}
+    for section in sections:
+        child, config = section["child"], section["config"]
+        part, problem = ask(section, "part_in_run", config)
+        if part is not None:
+            parts[child] = str(part)
+        sentences: Sequence[object] | None = ()
+        if question["judge"] and problem is None:
+            places = question["config_dir"], question["state_dir"]
+            sentences, problem = ask(section, "preflight", child, config, *places)
+        unfit += [str(sentence) for sentence in (*(sentences or ()), problem) if sentence is not None]
+    return failures, unfit, parts
 
 
 def main() -> int:

@@ -38,16 +38,18 @@ def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None)
     click.echo(f"{tree.name}: good, {len(workers(tree.root))} processes, state in {tree.state_dir}")
 
 
-def refuse_unusable(tree: Tree, *, everything: bool) -> None:
-    """Raise Failure with 2 when a worker cannot be imported.
+def refuse_unusable(tree: Tree, *, everything: bool) -> frozenset[str]:
+    """Raise Failure with 2 when a worker cannot be imported; return who the run cannot end without.
 
     ``everything``: or when a program is not there, or a worker could not start with its section.
     """
-    from supervisor.cli._importable import check_starts
+    from supervisor.cli._importable import look_at_workers
 
-    problems = [*check_starts(tree, sections=everything), *(missing_programs(tree) if everything else ())]
+    found = look_at_workers(tree, sections=everything)
+    problems = [*found.problems, *(missing_programs(tree) if everything else ())]
     if problems:
         raise Failure("\n".join(problems), USAGE)
+    return found.members
 
 
 def missing_programs(tree: Tree) -> list[str]:

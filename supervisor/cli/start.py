@@ -10,7 +10,7 @@ from supervisor.cli._options import DURATION, named_state_dir, tree_options, wai
 
 _RUN_OPTIONS = (
     "detach", "preflight", "dry_run", "paper", "live", "duration", "max_restarts", "restart_delay",
-    "infinite", "only", "sets", "detached_child",
+    "infinite", "only", "sets", "detached_child", "members",
 )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ _RUN_OPTIONS = (
 @click.option("--set", "sets", multiple=True, metavar="CHILD.KEY=VALUE", help="One key for this run.")
 @click.option("--all", "everything", is_flag=True, help="All children of the running root.")
 @click.option("--detached-child", is_flag=True, hidden=True)
+@click.option("--member", "members", multiple=True, hidden=True)
 @wait_options
 @tree_options
 def command(
@@ -65,7 +66,7 @@ def command(
 
     start_tree(Order(config=config, wishes=_wishes(state_dir, run), limits=_limits(run),
                      detach=run["detach"], preflight=run["preflight"],
-                     detached_child=run["detached_child"]))  # fmt: skip
+                     detached_child=run["detached_child"], members=frozenset(run["members"])))  # fmt: skip
 
 
 def _start_children(

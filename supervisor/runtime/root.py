@@ -67,6 +67,7 @@ class Root:
         *,
         announce: Callable[[], None] | None,
         max_restarts: int | None,
+        members: frozenset[str] = frozenset(),
         systemd: Address | None = None,
         reader: Reader | None = None,
         alone: bool = False,
@@ -76,7 +77,7 @@ class Root:
         self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
         self._announce = announce
-        self._max_restarts = max_restarts
+        self._max_restarts, self._members = max_restarts, members
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
         self._first_start = FirstStart(
             self._loop, self._engine, ready=self._all_ready, failed=announce_failure
@@ -214,6 +215,7 @@ class Root:
                 self._count_restart()
             case "parked" | "held":
                 self._first_start.suspect()
+                self._given_up(report.child)
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
@@ -343,6 +345,11 @@ class Root:
             self._beats.pop(child, None)
             self._output.forget(child)
             self._foreign.forget(child)
+
+    def _given_up(self, child: str) -> None:
+        if child in self._members and not self.stopping:
+            self._news.say("CRITICAL", f"this run cannot end without {child}, which is given up: stopping")
+            self._loop.call_soon(self.shut_down, 1, child)
 
     def _count_restart(self) -> None:
         self._restarts += 1

@@ -56,6 +56,7 @@ def build(context: Context) -> Worker:
         done=lambda: done(core),
         closing=core.close,
         services=(teller.serve,),
+        storage=core.storage,
         # An order is known by its id; but what a listening strategy decides again may be another thing.
         rewinds=lambda role: isinstance(role, OrdersRole) and not role.listens,
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from loguru import logger
 
 from protocol.codec import MARKET
@@ -10,7 +13,7 @@ from protocol.messages.stream import MarketRole
 from workers.feed.config import FeedConfig, check
 from workers.feed.core import FeedCore
 from workers.feed.recording import Recording, load
-from workers.shared.preflight import Place, section
+from workers.shared.preflight import Part, Place, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Worker
 
@@ -31,6 +34,12 @@ preflight = section(FeedConfig, _startable)
 """What is wrong with a section, told before the start."""
 
 
+def part_in_run(config: Mapping[str, Any]) -> Part | None:
+    """Say whether a run with this section ends by itself."""
+    ends = (config.get("source", "recorded"), config.get("on_end", "shutdown")) == ("recorded", "shutdown")
+    return "ends" if ends else None
+
+
 def build(context: Context) -> Worker:
     """Return the feed that the configuration asks for."""
     config = check(context.config(FeedConfig), context.launch.child)
@@ -39,6 +48,10 @@ def build(context: Context) -> Worker:
         from workers.feed.live.app import build_exchange
 
         return build_exchange(context, config)
+    if config.source == "simulated":
+        from workers.feed.live.app import build_simulated
+
+        return build_simulated(context, config)
     return _recorded(context, config)
 
 

@@ -104,7 +104,7 @@ class FeedConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     candles to fetch at the very first start. ``hours``: when the market is open; absent: always. ``form``:
     which form of messages Bitunix is asked in.
 
-    With ``source = "simulated"``: ``seed`` chooses the market; ``speed`` other than 1 makes time run faster.
+    With ``source = "simulated"``: ``seed`` chooses the market, which runs in real time.
     """
 
     source: Literal["recorded", "exchange", "simulated"] = "recorded"
@@ -155,6 +155,11 @@ def check(config: FeedConfig, child: str) -> FeedConfig:
             _check_exchange(config, child)
         case "simulated":
             _check_durations(config, child)
+            _check_symbol(config, child)
+            if config.speed not in ("max", 1):
+                raise _refused(
+                    child, "speed", config.speed, "a simulated market runs in real time: leave it out"
+                )
     return config
 
 
@@ -162,10 +167,7 @@ def _check_exchange(config: FeedConfig, child: str) -> None:
     _check_durations(config, child)
     _check_address(child, "ws_url", config.ws_url, ("wss", "ws"))
     _check_address(child, "rest_url", config.rest_url, ("https", "http"))
-    try:
-        pair(config.symbol)
-    except ValueError as error:
-        raise _refused(child, "symbol", config.symbol, str(error)) from error
+    _check_symbol(config, child)
     if config.exchange.startswith(CCXT):
         return
     exchange = EXCHANGES.get(config.exchange)
@@ -177,6 +179,13 @@ def _check_exchange(config: FeedConfig, child: str) -> None:
         raise _refused(child, "market", config.market, problem)
     if config.form == "older" and exchange.name != "bitunix":
         raise _refused(child, "form", config.form, "only bitunix has an older form")
+
+
+def _check_symbol(config: FeedConfig, child: str) -> None:
+    try:
+        pair(config.symbol)
+    except ValueError as error:
+        raise _refused(child, "symbol", config.symbol, str(error)) from error
 
 
 def _check_durations(config: FeedConfig, child: str) -> None:

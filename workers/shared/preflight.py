@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.exits import PersonMustLook
 
 ConfigT = TypeVar("ConfigT", bound=WorkerConfig)
+Part = Literal["ends", "member"]
+"""What ``part_in_run(config)`` of a worker's module answers, see :mod:`supervisor.cli._importable`."""
 Preflight = Callable[[str, Mapping[str, Any], str, str], tuple[str, ...]]
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
 from protocol.messages.stream import OrdersRole
-from workers.shared.preflight import section
+from workers.shared.preflight import Part, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Service, Worker
 from workers.strategy.api import Strategy
@@ -22,6 +24,11 @@ preflight = section(
     StrategyConfig, lambda config, place: choose(config, child=place.child, folder=place.config_dir)
 )
 """What is wrong with a section, told before the start."""
+
+
+def part_in_run(_config: Mapping[str, Any]) -> Part | None:
+    """Say that a recording cannot come to its end without this worker."""
+    return "member"
 
 
 def main(launch: Launch) -> int:

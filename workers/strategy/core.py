@@ -36,7 +36,7 @@ from workers.strategy.inputs import Inputs
 from workers.strategy.orders import moment_of
 from workers.strategy.produced import Produced
 from workers.strategy.rows import Lane
-from workers.strategy.state import VERSION, StrategyState, UnreadableState, decode, encode
+from workers.strategy.state import VERSION, BadSnapshot, StrategyState, UnreadableState, decode, encode
 from workers.strategy.troubles import Troubles
 from workers.strategy.watch import Watch
 
@@ -201,12 +201,17 @@ class StrategyCore:
             if self._asks and not self._answered(lane, made):
                 break
             self._row(lane, made)
+        self._tell_through(made)
+
+    def _tell_through(self, made: Produced) -> None:
+        rows = self._inputs.rows
         if (through := rows.finished_row()) is not None:
-            leading = rows.leading
-            made.outputs.append(Through(through, leading is not None and leading.ended))
+            made.outputs.append(Through(through, rows.over))
 
     def _row(self, lane: Lane, made: Produced) -> None:
         rows, record = self._inputs.rows, lane.queue[0]
+        if not lane.leads:
+            self._tell_through(made)  # what follows belongs to the next row
         message = MARKET.decode(record.body)
         over = rows.over
         watch = self._inputs.watches[lane.source]
@@ -336,13 +341,16 @@ class StrategyCore:
     def _state(self) -> bytes:
         kept, rows = self._kept, self._inputs.rows
         kept.version, kept.strategy, kept.strategy_version = VERSION, self._name, self._strategy.version
-        kept.snapshot = self._strategy.snapshot()
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
         kept.done_row = rows.done_row
         kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
-        return encode(kept)
+        try:
+            kept.snapshot = self._strategy.snapshot()
+            return encode(kept)
+        except Exception as error:
+            raise BadSnapshot(self._name, error) from error
 
     def _restore(self, kept: StrategyState) -> None:
         """Give the strategy back what it knew; another strategy begins with what the market was."""

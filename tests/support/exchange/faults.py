@@ -14,13 +14,13 @@ Silence = Literal["no", "after the acknowledgement", "half-open"]
 class Faults:
     """What is wrong, from now on, for new connections and for those that stand.
 
-    ``garbage``: before each frame one that is no JSON, one of wrong types, one with missing keys. ``silence``:
-    nothing is sent after the acknowledgement; half-open: nothing is read either. ``pong`` False: pings
-    are never answered, data flow. ``slow_s``: a pause before each frame. ``cut_after``: the connection breaks off
-    after so many frames. ``late_close_s``: closing candles come so much later. ``duplicate``: each frame
-    twice. ``swapped``: two and two in the wrong order. ``status``: of every HTTP answer, with
-    ``retry_after``. ``refuse``: new connections are turned away. ``shutdown_after``: the exchange says after
-    so many frames that it goes away.
+    ``garbage``: before each frame one that is no JSON, or of wrong types, or with keys missing.
+    ``silence``: nothing is sent after the acknowledgement; half-open: nothing is read either. ``pong``
+    False: pings are never answered, data flow. ``slow_s``: a pause before each frame. ``cut_after``: the
+    connection breaks off after so many frames. ``late_close_s``: closing candles come so much later.
+    ``duplicate``: each frame twice. ``status``: of every HTTP answer, with ``retry_after``. ``refuse``:
+    new connections are turned away. ``shutdown_after``: after so many frames the exchange says that it
+    goes away.
     """
 
     garbage: bool = False
@@ -30,7 +30,6 @@ class Faults:
     cut_after: int | None = None
     late_close_s: float = 0.0
     duplicate: bool = False
-    swapped: bool = False
     status: int = 200
     retry_after: str | None = None
     refuse: bool = False
@@ -49,17 +48,9 @@ GARBAGE = (
 )
 
 
-def spoiled(frames: tuple[Frame, ...], faults: Faults) -> tuple[Frame, ...]:
-    """Return the frames as ``faults`` would have them."""
-    found = list(frames)
-    if faults.swapped:
-        for n in range(0, len(found) - 1, 2):
-            found[n], found[n + 1] = found[n + 1], found[n]
-    if faults.duplicate:
-        found = [frame for frame in found for _ in range(2)]
+def spoiled(frame: Frame, number: int, faults: Faults) -> tuple[Frame, ...]:
+    """Return what is sent instead of the frame that is the ``number``-th of its connection."""
+    found = [frame, frame] if faults.duplicate else [frame]
     if faults.garbage:
-        bad = [
-            replace(frame, text=GARBAGE[n % len(GARBAGE)]) for n, frame in enumerate(found) for _ in range(1)
-        ]
-        found = [it for pair in zip(bad, found, strict=True) for it in pair]
+        found.insert(0, replace(frame, text=GARBAGE[number % len(GARBAGE)]))
     return tuple(found)

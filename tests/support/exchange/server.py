@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import http
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -45,6 +47,7 @@ class LocalExchange:
     served: int = 0
     standing: set[ServerConnection] = field(default_factory=set)
     port: int = 0
+    tls: bool = False
     _server: Server | None = None
 
     @property
@@ -72,6 +75,7 @@ class LocalExchange:
             ping_interval=None,
             close_timeout=0.1,
             compression=None,
+            ssl=_untrusted() if self.tls else None,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
@@ -101,33 +105,30 @@ class LocalExchange:
     async def _on_connection(self, connection: ServerConnection) -> None:
         self.connections += 1
         self.standing.add(connection)
-        hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        listener = asyncio.create_task(self._listen(connection, hello))
+        hello = asyncio.Event()
+        player = asyncio.create_task(self._play_after(connection, hello))
         try:
-            await hello
-            await self._play(connection)
-            await listener
-        except (ConnectionClosed, OSError):
-            return
+            # A script may wait for ever; it ends with its connection.
+            await self._listen(connection, hello)
         finally:
-            listener.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                await listener
+            player.cancel()
+            await asyncio.gather(player, return_exceptions=True)
             self.standing.discard(connection)
 
-    async def _listen(self, connection: ServerConnection, hello: asyncio.Future[None]) -> None:
-        try:
+    async def _play_after(self, connection: ServerConnection, hello: asyncio.Event) -> None:
+        await hello.wait()
+        with contextlib.suppress(ConnectionClosed):
+            await self._play(connection)
+
+    async def _listen(self, connection: ServerConnection, hello: asyncio.Event) -> None:
+        with contextlib.suppress(ConnectionClosed):
             async for frame in connection:
                 text = frame if isinstance(frame, str) else frame.decode()
                 self.heard.append(text)
                 answer = self.reply(text)
                 if answer is not None and (self.faults.pong or "ping" not in text):
                     await connection.send(answer)
-                if not hello.done():
-                    hello.set_result(None)
-        finally:
-            if not hello.done():
-                hello.cancel()
+                hello.set()
 
     async def _play(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request is not None else ""
@@ -138,7 +139,7 @@ class LocalExchange:
                 connection.transport.pause_reading()
             if faults.silence != "no":
                 await asyncio.Event().wait()
-            for one in spoiled((frame,), faults):
+            for one in spoiled(frame, sent, faults):
                 await self._send(connection, one, faults)
             sent += 1
             self.served += 1
@@ -159,6 +160,12 @@ class LocalExchange:
             )
             return
         await connection.send(frame.text)
+
+
+def _untrusted() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(Path(__file__).with_name("untrusted.pem"))
+    return context
 
 
 async def _quietly(connection: ServerConnection, text: str) -> None:

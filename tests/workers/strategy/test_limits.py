@@ -16,7 +16,7 @@ from protocol.messages.trading import Order, Signal, Through
 from tests.workers.strategy.market import MINUTE, Taken, candle, candles, drive, made, market, role
 from workers.shared.core import Step
 from workers.shared.exits import CannotGoOn, PersonMustLook
-from workers.strategy.api import Context, Intent, Price, Strategy, StrategyParameters
+from workers.strategy.api import Context, Intent, PassingTrouble, Price, Strategy, StrategyParameters
 from workers.strategy.core import StrategyCore
 from workers.strategy.ma_cross import MaCross, MaCrossParameters
 from workers.strategy.state import StrategyState, UnreadableState
@@ -326,3 +326,50 @@ def test_the_last_heartbeat_survives_a_restart() -> None:
 
     assert "2023-11-14T22:13:20.000Z" == again.counters()["last_heartbeat"]
     assert "1970-01-01T00:02:00.000Z" == again.counters()["last_candle"]
+
+
+class Unkept(Waking):
+    """Whose knowledge cannot be stored, or cannot be told."""
+
+    def __init__(self, kept: Any) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def snapshot(self) -> dict[str, Any]:
+        if isinstance(self.kept, Exception):
+            raise self.kept
+        return {"kept": self.kept}
+
+
+@pytest.mark.parametrize("kept", [object(), 2**70, KeyError("lost")])
+def test_a_snapshot_that_cannot_be_kept_asks_for_a_person(kept: Any) -> None:
+    """One sentence with the class; nothing is committed."""
+    core = made(Unkept(kept))
+    core.receive("feed", candles([1, 2]))
+
+    with pytest.raises(PersonMustLook, match=r"Unkept\.snapshot: .*; return plain values only"):
+        core.step()
+
+
+@pytest.mark.req("T2")
+def test_an_outage_of_somebody_else_may_pass() -> None:
+    """A run that had nothing but passing trouble is started again, not parked."""
+
+    class Outage(Faulty):
+        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
+            raise PassingTrouble("no answer")
+
+    core = made(Outage([]), error_budget=5)
+    core.receive("feed", market([candle(n, 1) for n in range(9)]))
+    until_raised(core, Taken(), CannotGoOn)
+
+
+@pytest.mark.req("T2")
+def test_user_code_that_ends_the_process_is_an_error_of_it() -> None:
+    """SystemExit costs one evaluation."""
+
+    class Leaving(Faulty):
+        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
+            raise SystemExit(0)
+
+    assert 2 == len(drive(made(Leaving([])), candles([1, 2, 3])).named("strategy failed"))

@@ -194,7 +194,7 @@ def _trade(frame: Mapping[str, Any], _interval: str) -> tuple[Event, ...]:
             amount=number_at(frame, "q"),
             side="sell" if flag(member(frame, "m")) else "buy",
             at_ms=instant_at(frame, "T"),
-            ordinary=frame.get("X", "MARKET") in ORDINARY,
+            ordinary=told(frame.get("X", "MARKET")) in ORDINARY,
         ),
     )
 

@@ -37,6 +37,7 @@ from workers.feed.exchanges.reading import (
     number,
     number_at,
     sequence,
+    text,
     told,
 )
 
@@ -100,7 +101,7 @@ class Kraken:
         """Return the market's grids and the fees of the first tier."""
         names = {_rest_pair(market), _symbol(market)}
         for row in mapping(_result(text)).values():
-            if member(row, "altname") in names or row.get("wsname") in names:
+            if told(member(row, "altname")) in names or told(row.get("wsname")) in names:
                 return _instrument(mapping(row))
         raise BadFrame("unknown_market", _symbol(market))
 
@@ -153,7 +154,7 @@ def _quote(row: Mapping[str, Any], at_ms: int | None) -> Event:
 
 
 def _trade(row: Mapping[str, Any], _at_ms: int | None) -> Event:
-    side = member(row, "side")
+    side = text(member(row, "side"))
     if side not in SIDES:
         raise BadFrame("side", side)
     return Print(

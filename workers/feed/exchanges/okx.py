@@ -36,6 +36,7 @@ from workers.feed.exchanges.reading import (
     number_at,
     optional_number,
     sequence,
+    text,
     told,
 )
 
@@ -180,7 +181,7 @@ def _quote(row: Mapping[str, Any]) -> BestQuote | None:
 
 
 def _print(row: Mapping[str, Any]) -> Print:
-    side = member(row, "side")
+    side = text(member(row, "side"))
     if side not in SIDES:
         raise BadFrame("side", side)
     return Print(

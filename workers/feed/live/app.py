@@ -8,6 +8,7 @@ import time
 from typing import Final
 from urllib.parse import urlencode
 
+import msgspec
 from loguru import logger
 
 from protocol.codec import MARKET
@@ -36,18 +37,37 @@ def build_exchange(context: Context, config: FeedConfig) -> Worker:
     return assemble(context, config, exchange, Internet())
 
 
-def assemble(context: Context, config: FeedConfig, exchange: Exchange, network: Network) -> Worker:
-    """Return the feed of ``exchange`` as it is reached through ``network``."""
+def build_simulated(context: Context, config: FeedConfig) -> Worker:
+    """Return the feed of a market that does not exist."""
+    # Late: the others need none of it.
+    from workers.feed.simulated.exchange import SimulatedExchange
+    from workers.feed.simulated.market import SimulatedMarket
+    from workers.feed.simulated.network import SimulatedNetwork
+
+    exchange = EXCHANGES["binance"]
+    simulated = SimulatedExchange(SimulatedMarket(config.seed), pair(config.symbol).joined())
+    plain = msgspec.structs.replace(config, market="spot", ws_url="", rest_url="")
+    return assemble(
+        context, plain, exchange, SimulatedNetwork(simulated, wall_ms), name=f"simulated {config.seed}"
+    )
+
+
+def assemble(
+    context: Context, config: FeedConfig, exchange: Exchange, network: Network, name: str = ""
+) -> Worker:
+    """Return the feed of ``exchange``, called ``name``, as it is reached through ``network``."""
     market = market_of(exchange, config)
     rest_base = config.rest_url or exchange.rest_base(market.kind)
     journal = context.open_journal(durability="power")
-    state = restored(journal.state(), f"{exchange.name} {market.kind} {config.symbol} {config.timeframe}")
+    state = restored(
+        journal.state(), f"{name or exchange.name} {market.kind} {config.symbol} {config.timeframe}"
+    )
     asked = asyncio.run(_instrument(exchange, market, network, rest_base))
     instrument = asked or state.instrument or _unknown(config)
     core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
     if asked is not None:
         core.learned(asked)
-    facts = {"exchange": exchange.name, "market": market.kind, "symbol": config.symbol}
+    facts = {"exchange": name or exchange.name, "market": market.kind, "symbol": config.symbol}
     logger.bind(**facts, tick=instrument.tick, step=instrument.step).info("market opened")
     return Worker(
         core=core,

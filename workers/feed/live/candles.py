@@ -20,7 +20,7 @@ OVERDUE_MS: Final = 4000
 """After the close; closing frames come up to 2.1 s late, and the next interval gives 2 s of grace."""
 MOST_MISSED: Final = 700
 """How many candles are caught up with at most: one answer of the exchange with the shortest memory."""
-GIVE_UP_S: Final = 120.0
+GIVE_UP_S: Final = 180.0
 MOST_FAILURES: Final = 3
 
 
@@ -78,8 +78,9 @@ class Candles:
         self.backfill.failed(now, status, retry_after_s)
         hole = self._owed(exchange_ms)
         refused = status is not None and 400 <= status < 500 and status not in (418, 429)
-        hopeless = self._fresh or refused or self.backfill.failures >= MOST_FAILURES
-        if hole is not None and self._is_gap(hole) and hopeless:
+        hopeless = refused or self.backfill.failures >= MOST_FAILURES
+        # While nothing waits behind the hole, to give it up would gain nothing.
+        if hole is not None and (self._fresh or (hopeless and self._order.holds)):
             self._give_up(hole.start_ms + hole.count * self._base_ms)
 
     def take(self, now: float, exchange_ms: int) -> tuple[Slot, ...]:
@@ -196,7 +197,7 @@ class Candles:
             facts = {"from": iso_ms(hole.start_ms), "candles": hole.count}
             level, message = ("INFO", "history wanted") if self._fresh else ("WARNING", "gap")
             self.logs.append(LogLine(level, message, facts))
-        elif now - self._hole_since >= GIVE_UP_S and self.backfill.failures:
+        elif now - self._hole_since >= GIVE_UP_S and self.backfill.failures and self._order.holds:
             self._give_up(hole.start_ms + hole.count * self._base_ms)
 
     def _give_up(self, open_ms: int) -> None:

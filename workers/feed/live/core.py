@@ -53,6 +53,7 @@ SAVE_S: Final = 10.0
 """How long counters may be newer in memory than on disk."""
 ANSWER_S: Final = 20.0
 """A question whose answer never comes counts as failed."""
+NEVER_MS: Final = 2**62
 MOST_LINES: Final = 5
 """More candles than this in one step are told in one line."""
 # Known and in order, but not for us: they are left out without being faults.
@@ -112,6 +113,7 @@ class LiveCore:
         self._market_state: MarketState | None = None
         self._last_data_ms: int | None = None
         self._heard_at: float | None = None
+        self._open_now, self._hours_until_ms = True, 0
         self.wake: Callable[[], None] = lambda: None
 
     def introduce(self, source: str, role: Role) -> None:
@@ -127,6 +129,8 @@ class LiveCore:
     def advance(self, now: float, at_ms: int) -> None:
         """Learn the time: monotonic seconds, UTC milliseconds."""
         self._now, self._at_ms = now, at_ms
+        if self._exchange_ms >= self._hours_until_ms:
+            self._look_at_hours()
         if self._candles is None:
             self._candles = self._begun()
             self._save_at = now + SAVE_S
@@ -187,6 +191,8 @@ class LiveCore:
             times.append(self._asked[2])
         elif self._settings.poll_s is not None:
             times.append(self._poll_at)
+        elif not self._open_now:
+            times.append(self._now + (self._hours_until_ms - self._exchange_ms) / 1000)
         else:
             times.append(max(self._candles.deadline(self._now, self._exchange_ms), self._now + 0.05))
             if self._exchange.clock(self._settings.market.kind) is not None:
@@ -245,9 +251,12 @@ class LiveCore:
     def _exchange_ms(self) -> int:
         return self._at_ms + (self._skew.ms or 0)
 
-    @property
-    def _open_now(self) -> bool:
-        return self._settings.hours is None or self._settings.hours.open_at(self._exchange_ms)
+    def _look_at_hours(self) -> None:
+        hours = self._settings.hours
+        if hours is not None:
+            self._open_now = hours.open_at(self._exchange_ms)
+        change_ms = None if hours is None else hours.next_change_ms(self._exchange_ms)
+        self._hours_until_ms = NEVER_MS if change_ms is None else change_ms
 
     def _begun(self) -> Candles:
         base_ms, state = self._settings.market.timeframe_ms, self._state
@@ -332,7 +341,7 @@ class LiveCore:
         except BadFrame as error:
             self._reject(error.kind, error)
         else:
-            self._skew.told(told_ms, answer.sent_ms, answer.received_ms)
+            self._skew.told(told_ms, answer.sent_ms, answer.received_ms, self._now)
 
     def _on_history(self, ask: Ask, question: Question, answer: Answer) -> None:
         candles = self._candles
@@ -409,9 +418,7 @@ class LiveCore:
         self._commands.append(ask)
 
     def _release(self, candles: Candles) -> None:
-        if not self._open_now:
-            base_ms = self._settings.market.timeframe_ms
-            candles.jump(self._exchange_ms - self._exchange_ms % base_ms - base_ms)
+        self._skip_closed_hours(candles)
         slots = candles.take(self._now, self._exchange_ms)
         self._logs += candles.logs
         candles.logs.clear()
@@ -420,6 +427,19 @@ class LiveCore:
         self._log_candles(slots)
         if slots and candles.last_close is not None:
             self._ticks.reference = candles.last_close
+
+    def _skip_closed_hours(self, candles: Candles) -> None:
+        hours, base_ms = self._settings.hours, self._settings.market.timeframe_ms
+        if hours is None:
+            return
+        open_ms = candles.last_open_ms + base_ms
+        # A candle that reaches into a session belongs to it.
+        while open_ms + base_ms <= self._exchange_ms and not (
+            hours.open_at(open_ms) or hours.open_at(open_ms + base_ms - 1)
+        ):
+            open_ms += base_ms
+        if open_ms > candles.last_open_ms + base_ms:
+            candles.jump(open_ms)
 
     def _candle(self, slot: Slot) -> Candle:
         kline = slot.kline

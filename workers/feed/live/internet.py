@@ -130,7 +130,8 @@ def _trouble(error: BaseException, url: str) -> str:
         case InvalidStatus():
             return f"{host} answered {error.response.status_code} instead of opening a WebSocket"
         case OSError():
-            return f"{host} cannot be reached: {error.strerror or error}"
+            found = error.strerror or str(error)
+            return f"{host} cannot be reached: {found}" if found else f"{host} broke the connection off"
         case _:
             return f"{host} does not speak WebSocket as it should: {error}"
 

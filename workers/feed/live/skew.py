@@ -21,17 +21,22 @@ class Skew:
         self.measure_at = 0.0
         self._youngest_ms: int | None = None
         self._judge_at: float | None = None
+        self._told_until = float("-inf")
 
     def asked(self, now: float) -> None:
         """Learn that the exchange was asked for its time; the next question is five minutes away."""
         self.measure_at = now + EVERY_S
 
-    def told(self, exchange_ms: int, sent_ms: int, received_ms: int) -> None:
+    def told(self, exchange_ms: int, sent_ms: int, received_ms: int, now: float) -> None:
         """Learn the answer; it was true in the middle between question and answer."""
+        self._told_until = now + 2 * EVERY_S
+        self._youngest_ms = self._judge_at = None
         self.ms = exchange_ms - (sent_ms + received_ms) // 2
 
     def heard(self, at_ms: int, received_ms: int, now: float) -> None:
         """Learn the time of a message."""
+        if now < self._told_until:
+            return
         lead_ms = at_ms - received_ms
         self._youngest_ms = lead_ms if self._youngest_ms is None else max(self._youngest_ms, lead_ms)
         if self._judge_at is None:

@@ -1,0 +1,1 @@
+"""A market that does not exist, for demos and tests of any length."""

@@ -194,7 +194,12 @@ def test_trades_and_events_wait_to_be_sent_and_the_sender_is_told(make_desk: Cal
     assert not desk.turn()
     assert desk.posted == 1
     assert [text.split(" ")[0] for text in desk.waiting()] == ["Started", "Opened"]
-    assert desk.core.counters() == {"sent": 0, "queued": 2, "last_heartbeat": None}
+    assert desk.core.counters() == {
+        "sent": 0,
+        "queued": 2,
+        "strangers": 0,
+        "last_heartbeat": None,
+    }
 
 
 @pytest.mark.req("N1")

@@ -85,6 +85,10 @@ def test_a_tree_is_watched_and_ruled_from_a_chat(
     fake.say("/logs notifier")
     told(fake, "notifications go to the log and to channels")
     assert {one.chat for one in fake.taken} == {"42"}
+    wait_until(
+        lambda: root.children()["notifier"]["counters"].get("strangers") == 1,
+        what="the stranger to be counted",
+    )
 
     fake.say("/stop all")
     code = told(fake, "/stop all: sure?").split("send /stop ")[1].split()[0]

@@ -100,6 +100,7 @@ instrument = {{ tick = "1", step = "0.0001", contract = "linear" }}
 
 
 @pytest.mark.req("N1")
+@pytest.mark.slow
 def test_a_replay_faster_than_life_rings_nobodys_telephone(
     start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
 ) -> None:

@@ -69,7 +69,7 @@ def _typed(path: Path, error: sqlite3.Error) -> JournalError | None:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
     if code in CORRUPT_CODES:
         return CorruptJournal(path, str(error))
-    if code in READ_ONLY_CODES or (code in FULL_CODES and _mounted_read_only(path)):
+    if code in READ_ONLY_CODES or (code in FULL_CODES and _turned_read_only(path)):
         return ReadOnlyStorage(path, str(error))
     if code in FULL_CODES:
         return StorageFull(path, str(error))
@@ -78,8 +78,13 @@ def _typed(path: Path, error: sqlite3.Error) -> JournalError | None:
     return None
 
 
-def _mounted_read_only(path: Path) -> bool:
-    return path.parent.exists() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+def _turned_read_only(path: Path) -> bool:
+    # Not statvfs: a file system that went read-only because of errors does not say so there.
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
 
 
 def _refused(path: Path, error: OSError) -> StorageError:

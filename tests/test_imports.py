@@ -90,7 +90,8 @@ PURE = (
     "workers.strategy.evaluation", "workers.strategy.fingerprint", "workers.strategy.guard",
     "workers.strategy.indicators", "workers.strategy.inputs", "workers.strategy.inquiry",
     "workers.strategy.ma_cross", "workers.strategy.rehearsal", "workers.strategy.remote",
-    "workers.strategy.orders", "workers.strategy.rows", "workers.strategy.rsi_reversal",
+    "workers.strategy.moment", "workers.strategy.orders", "workers.strategy.rows",
+    "workers.strategy.rsi_reversal",
     "workers.strategy.state", "workers.strategy.troubles", "workers.strategy.watch",
     "workers.broker.bracket", "workers.broker.breakers", "workers.broker.clerk", "workers.broker.desk",
     "workers.broker.equity", "workers.broker.fitness", "workers.broker.floor", "workers.broker.instructions",
@@ -98,7 +99,11 @@ PURE = (
     "workers.broker.margin", "workers.broker.matching", "workers.broker.matching_candle",
     "workers.broker.money", "workers.broker.orders", "workers.broker.risk", "workers.broker.round_trips",
     "workers.broker.sizing", "workers.broker.trading_state", "workers.broker.trailing",
-    "workers.notifier.schedule", "workers.notifier.wording",
+    "workers.notifier.commands", "workers.notifier.day", "workers.notifier.kinds", "workers.notifier.message",
+    "workers.notifier.outcome", "workers.notifier.pace", "workers.notifier.repeats",
+    "workers.notifier.rounds", "workers.notifier.samples", "workers.notifier.schedule",
+    "workers.notifier.sight", "workers.notifier.state", "workers.notifier.trades",
+    "workers.notifier.wording",
 )  # fmt: skip
 """Events and time in, decisions out: these files import nothing that has a clock or a side effect."""
 

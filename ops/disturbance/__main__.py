@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def chaos(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Make both runs in ``folder``; the report. Raises Failed, Stuck, ValueError or OSError in words."""
     os.environ["SUPERVISOR_RUNTIME_DIR"] = str(folder / "run")
-    extent = measure(options.file)
+    extent = measure(options.file, options.time, options.volume)
     slow = extent.span_s / max(options.kills * SECONDS_A_KILL, 1.0)
     tree = write_tree(folder, options.file, speed=slow, time=options.time, volume=options.volume)
     plain = _undisturbed(options, tree, folder / "undisturbed")

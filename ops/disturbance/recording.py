@@ -1,27 +1,29 @@
-"""What must be known of a recording beforehand: how many lines it has and how much time they span."""
+"""What must be known of a recording beforehand: how many rows it has and how much time they span."""
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from workers.feed.config import FeedConfig
+from workers.feed.errors import BadRecording
+from workers.feed.recording import load
 
 
 @dataclass(frozen=True)
 class Extent:
-    """``span_s``: from the first line's time to the last one's, in seconds."""
+    """``rows`` are the valid ones; ``span_s``: seconds from the start of the first to the end of the last."""
 
-    lines: int
+    rows: int
     span_s: float
 
 
-def measure(path: Path) -> Extent:
-    """Return the extent of a file of candles or trades. Raises ValueError in words when it is none."""
-    content = path.read_bytes()
+def measure(path: Path, time: Literal["open", "close"], volume: Literal["base", "quote"]) -> Extent:
+    """Return the extent as the feed sees it. Raises ValueError in words when there is nothing to replay."""
     try:
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8-sig")
-        lines = [line for line in text.splitlines()[1:] if line.strip()]
-        times = [int(line.partition(",")[0]) for line in (lines[0], lines[-1])]
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise ValueError(f"{path} is no file of candles or trades: {error}") from error
-    return Extent(len(lines), max(times[1] - times[0], 1) / 1000)
+        recording = load(path, FeedConfig(file=str(path), time=time, volume=volume))
+    except BadRecording as error:
+        raise ValueError(str(error)) from error
+    span_ms = recording.close_ms(recording.count) - recording.close_ms(0)
+    return Extent(recording.count, max(span_ms, 1) / 1000)

@@ -22,14 +22,14 @@ _ENDING: Final = 10.0
 _MOST_SAID: Final = 64 * 1024
 
 
-def start_detached(tree: Tree, arguments: Sequence[str]) -> None:
+def start_detached(tree: Tree, arguments: Sequence[str], members: frozenset[str]) -> None:
     """Start the root in a session of its own and wait until all is ready.
 
     Raises Failure with the root's own exit status when it ends before, with 1 when a child cannot become
     ready by itself (the root goes on, like every supervisor that has given up on a child), with 5 when it
     takes too long (it goes on), with 130 at Ctrl+C (it goes on).
     """
-    command = [*module_command("supervisor"), *background_arguments(arguments)]
+    command = [*module_command("supervisor"), *background_arguments(arguments, members)]
     root = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -45,10 +45,10 @@ def start_detached(tree: Tree, arguments: Sequence[str]) -> None:
     click.echo(f"started: {len(workers(tree.root))} children are ready, root pid {root.pid}")
 
 
-def background_arguments(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of the background process for those of this one."""
+def background_arguments(arguments: Sequence[str], members: frozenset[str] = frozenset()) -> list[str]:
+    """Return the arguments of the background process for those of this one, and what was found out here."""
     kept = [argument for argument in arguments if argument != "--detach"]
-    return [*kept, "--detached-child"]
+    return [*kept, "--detached-child", *(f"--member={member}" for member in sorted(members))]
 
 
 def patience(tree: Tree) -> float:

@@ -6,14 +6,14 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from supervisor.cli._early import EARLY, block
 from supervisor.cli._failure import FAILED, Failure
-from supervisor.cli._importable import check_starts, module_command
+from supervisor.cli._importable import look_at_workers, module_command
 from supervisor.cli._surroundings import Surroundings, surroundings
 from supervisor.cli.check import refuse_unusable
 from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, load
@@ -35,7 +35,10 @@ _LONGEST_BELOW = "log/" + "n" * 100
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What ``supervisor start`` was asked for. ``limits``: the duration and the restarts of this run."""
+    """What ``supervisor start`` was asked for. ``limits``: the duration and the restarts of this run.
+
+    ``members``: who the run cannot end without, where that was found out before.
+    """
 
     config: str | None
     wishes: Wishes
@@ -43,6 +46,7 @@ class Order:
     detach: bool = False
     preflight: bool = False
     detached_child: bool = False
+    members: frozenset[str] = frozenset()
 
 
 def start_tree(order: Order) -> None:
@@ -57,16 +61,17 @@ def start_tree(order: Order) -> None:
         raise ConfigError([Problem(origin="--detach", says="needs a tree file: name one with --config FILE")])
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
     _refuse_too_long(tree.state_dir)
+    members = order.members
     if not order.detached_child:
-        refuse_unusable(tree, programs=order.preflight)
+        members = refuse_unusable(tree, everything=order.preflight)
     if order.preflight:
         _tell_preflight(tree)
     elif order.detach:
         from supervisor.cli._detach import start_detached
 
-        start_detached(tree, sys.argv[1:])
+        start_detached(tree, sys.argv[1:], members)
     else:
-        _run(tree, source, order, here)
+        _run(tree, source, replace(order, members=members), here)
 
 
 def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
@@ -79,6 +84,7 @@ def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
     options = RunOptions(
         duration=duration,
         max_restarts=max_restarts,
+        members=order.members,
         detached=order.detached_child,
         announce=announce_ready if order.detached_child else None,
         announce_failure=announce_failure if order.detached_child else None,
@@ -91,7 +97,7 @@ def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
 def _read_again(source: Source, order: Order, here: Surroundings) -> Tree:
     # A file may be mistaken, a worker not importable: the root that runs wants one kind of refusal.
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
-    problems = check_starts(tree)
+    problems = look_at_workers(tree).problems
     if problems:
         raise ConfigError([Problem(origin=tree.name, says=problem) for problem in problems])
     return tree
@@ -127,7 +133,7 @@ def _announce(word: bytes) -> None:
 
 def _tell_preflight(tree: Tree) -> None:
     click.echo(f"configuration: good ({tree.name})")
-    click.echo("workers and programs: all there")
+    click.echo("workers, their sections and programs: all good")
     place = _nearest_existing(tree.state_dir)
     if not os.access(place, os.W_OK | os.X_OK):
         raise Failure(f"state directory: {place} is not writable; choose another with --state-dir", FAILED)

@@ -1,8 +1,16 @@
 """Tries the ``start`` of every Python worker in a short-lived process, before anything is started.
 
-``python -m supervisor.cli._importable DIR a.b:main ...`` prints a JSON object of those that failed, each with
-a sentence; modules are looked for in ``DIR`` too, after everything else. The root itself imports no worker:
-user code must not run in it.
+``python -m supervisor.cli._importable`` reads a :class:`Question` as JSON from stdin and writes an
+:class:`Answer`: a sentence for each ``start`` that cannot be used, and sentences on the sections of
+workers. Modules are looked for in the directory of the tree file too, after everything else. The root itself
+imports no worker: user code must not run in it.
+
+A worker's module may offer ``preflight(child, config, config_dir, state_dir)``: it returns a sentence for
+each thing in the worker's section, or that the section names, with which the worker could not start. It must
+change nothing and be quick.
+
+It may offer ``part_in_run(config)`` too: "ends" when the run ends by itself, with what this worker has to do,
+"member" when such a run cannot end without this worker, None otherwise.
 """
 
 from __future__ import annotations
@@ -12,14 +20,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from supervisor.config import Tree, workers
+from supervisor.engine.spec import WorkerSpec
 
+Question = dict[str, Any]
+Answer = tuple[dict[str, str], list[str], dict[str, str]]
+"""Failures by target, sentences, and the parts in the run by child."""
 PATIENCE: Final = 60.0
 """Seconds granted to all imports together; the heaviest science packages need a few."""
 
@@ -52,17 +65,46 @@ def _working_directory() -> str | None:
         return None
 
 
-def check_starts(tree: Tree) -> list[str]:
-    """Return a sentence for each worker whose ``start`` cannot be imported; empty when all is well."""
-    starts = {worker.id: worker.program.start for worker in workers(tree.root) if worker.program.start}
-    if not starts:
-        return []
-    failures = _ask_another_process(tree.config_dir, sorted(set(starts.values())))
+@dataclass(frozen=True)
+class Findings:
+    """A sentence for each problem. ``members``: without one of them the run, which ends by itself, cannot."""
+
+    problems: tuple[str, ...] = ()
+    members: frozenset[str] = frozenset()
+
+
+def look_at_workers(tree: Tree, *, sections: bool = False) -> Findings:
+    """Try each ``start`` and ask the workers; ``sections``: also whether they could start with theirs."""
+    asked = [worker for worker in workers(tree.root) if worker.program.start]
+    if not asked:
+        return Findings()
+    failures, unfit, parts = _ask_another_process(_question(tree, asked, judge=sections))
+    return Findings(
+        (*_failed(asked, failures), *(f"{tree.name}: {sentence}" for sentence in unfit)),
+        frozenset(parts) if "ends" in parts.values() else frozenset(),
+    )
+
+
+def _failed(asked: Sequence[WorkerSpec], failures: Mapping[str, str]) -> list[str]:
+    starts = {worker.id: str(worker.program.start) for worker in asked}
     return [
         f'child {child}: start = "{start}" cannot be used: {failures[start]}'
         for child, start in starts.items()
         if start in failures
     ]
+
+
+def _question(tree: Tree, asked: Sequence[WorkerSpec], *, judge: bool) -> Question:
+    return {
+        "config_dir": str(tree.config_dir),
+        "state_dir": str(tree.state_dir),
+        "judge": judge,
+        "starts": sorted({str(worker.program.start) for worker in asked}),
+        "sections": [
+            {"child": worker.id, "start": worker.program.start, "config": dict(worker.program.config)}
+            for worker in asked
+        ],
+    }
 
 
 def import_problem(target: str) -> str | None:
@@ -76,37 +118,74 @@ def import_problem(target: str) -> str | None:
     return None if callable(found) else f"{name} is a {type(found).__name__}, not a callable"
 
 
-def _ask_another_process(config_dir: Path, targets: Sequence[str]) -> dict[str, str]:
-    command = [*module_command("supervisor.cli._importable"), str(config_dir), *targets]
+def ask(section: Question, name: str, *arguments: object) -> tuple[Any, str | None]:
+    """Call what a worker's module offers under that name: the answer (None: no offer), or a problem."""
+    offer = getattr(importlib.import_module(section["start"].partition(":")[0]), name, None)
+    try:
+        return None if offer is None else offer(*arguments), None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+        return None, f"{section['child']}: its {name} failed: {type(error).__name__}: {error}"
+
+
+def _ask_another_process(question: Question) -> Answer:
+    targets = question["starts"]
+    command = module_command("supervisor.cli._importable")
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False
-        )
+            command, input=json.dumps(question, default=str), capture_output=True,
+            text=True, errors="replace", timeout=PATIENCE, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return dict.fromkeys(targets, f"the imports took longer than {PATIENCE:g} s")
+        return dict.fromkeys(targets, f"the imports took longer than {PATIENCE:g} s"), [], {}
     try:
-        return {str(key): str(value) for key, value in json.loads(done.stdout).items()}
-    except (ValueError, AttributeError):
+        failures, unfit, parts = json.loads(done.stdout)
+    except ValueError:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return dict.fromkeys(targets, f"the process that tried it ended with {done.returncode}: {last}")
+        return (
+            dict.fromkeys(targets, f"the process that tried it ended with {done.returncode}: {last}"),
+            [],
+            {},
+        )
+    return failures, unfit, parts
 
 
-def main(config_dir: str, targets: Sequence[str]) -> int:
-    """Try each target and write the failures to stdout, whatever the imported code prints."""
+def answer(question: Question) -> Answer:
+    """Try each target, and ask those that can be imported about their sections."""
+    tried = {target: import_problem(target) for target in question["starts"]}
+    failures = {target: problem for target, problem in tried.items() if problem}
+    sections = [section for section in question["sections"] if section["start"] not in failures]
+    unfit: list[str] = []
+    parts: dict[str, str] = {}
+    for section in sections:
+        child, config = section["child"], section["config"]
+        part, problem = ask(section, "part_in_run", config)
+        if part is not None:
+            parts[child] = str(part)
+        sentences: Sequence[object] | None = ()
+        if question["judge"] and problem is None:
+            places = question["config_dir"], question["state_dir"]
+            sentences, problem = ask(section, "preflight", child, config, *places)
+        unfit += [str(sentence) for sentence in (*(sentences or ()), problem) if sentence is not None]
+    return failures, unfit, parts
+
+
+def main() -> int:
+    """Answer the question on stdin, on stdout, whatever the imported code prints."""
+    question = json.load(sys.stdin)
     allow_working_directory()
-    if config_dir not in sys.path:
-        sys.path.append(config_dir)
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    if question["config_dir"] not in sys.path:
+        sys.path.append(question["config_dir"])
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     with redirect_stdout(sys.stderr):
-        problems = {target: import_problem(target) for target in targets}
-    with answer:
-        json.dump({target: problem for target, problem in problems.items() if problem}, answer)
+        found = answer(question)
+    with out:
+        json.dump(found, out)
     return 0
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1], sys.argv[2:])
+    code = main()
     # Threads that an import has started must not keep the answer waiting.
     sys.stderr.flush()
     os._exit(code)

@@ -69,7 +69,9 @@ def rendered(status: Mapping[str, Any]) -> Group:
 def _headline(root: Mapping[str, Any]) -> str:
     name = "DEMO" if root.get("demo") else root["config"]
     state = f"{root['state']}, {root['health']}, pid {root['pid']}, up {format_duration(root['uptime'])}"
-    return f"{name}  {state}, state in {root['state_dir']}"
+    dropped = sum((root.get("log_dropped") or {}).values())
+    lost = f"; {dropped} log lines were dropped" if dropped else ""
+    return f"{name}  {state}, state in {root['state_dir']}{lost}"
 
 
 def _row(child: Mapping[str, Any]) -> list[Text | str]:

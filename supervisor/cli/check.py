@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None) -> None:
     """Check a tree file, with everything from the environment that overrides it, and start nothing.
 
-    All problems are told at once. Also tried: whether each worker's `start` can be imported and each
-    program be found. Exit status 0 or 2.
+    All problems are told at once. Also tried: whether each worker's `start` can be imported, what it
+    says about its section, and whether each program can be found. Exit status 0 or 2.
 
     \b
     Example:
@@ -34,17 +34,22 @@ def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None)
     source = find_tree(config, here.environ, here.cwd)
     wishes = Wishes(sets=sets, state_dir=state_dir)
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=wishes)
-    refuse_unusable(tree, programs=True)
+    refuse_unusable(tree, everything=True)
     click.echo(f"{tree.name}: good, {len(workers(tree.root))} processes, state in {tree.state_dir}")
 
 
-def refuse_unusable(tree: Tree, *, programs: bool) -> None:
-    """Raise Failure with 2 when a worker cannot be imported, or (``programs``) a program is not there."""
-    from supervisor.cli._importable import check_starts
+def refuse_unusable(tree: Tree, *, everything: bool) -> frozenset[str]:
+    """Raise Failure with 2 when a worker cannot be imported; return who the run cannot end without.
 
-    problems = [*check_starts(tree), *(missing_programs(tree) if programs else ())]
+    ``everything``: or when a program is not there, or a worker could not start with its section.
+    """
+    from supervisor.cli._importable import look_at_workers
+
+    found = look_at_workers(tree, sections=everything)
+    problems = [*found.problems, *(missing_programs(tree) if everything else ())]
     if problems:
         raise Failure("\n".join(problems), USAGE)
+    return found.members
 
 
 def missing_programs(tree: Tree) -> list[str]:

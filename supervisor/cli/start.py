@@ -10,7 +10,7 @@ from supervisor.cli._options import DURATION, named_state_dir, tree_options, wai
 
 _RUN_OPTIONS = (
     "detach", "preflight", "dry_run", "paper", "live", "duration", "max_restarts", "restart_delay",
-    "infinite", "only", "sets", "detached_child",
+    "infinite", "only", "sets", "detached_child", "members",
 )  # fmt: skip
 
 
@@ -19,7 +19,11 @@ _RUN_OPTIONS = (
 @click.option(
     "--detach", is_flag=True, help="In the background; returns when all children are ready, or why not."
 )
-@click.option("--preflight", is_flag=True, help="Make all checks, also of the state files; start nothing.")
+@click.option(
+    "--preflight",
+    is_flag=True,
+    help="Make all checks, also of worker sections and state files; start nothing.",
+)
 @click.option("--dry-run", is_flag=True, help="Log orders, submit none (sets mode).")
 @click.option("--paper", is_flag=True, help="Submit orders to the paper broker (sets mode).")
 @click.option("--live", is_flag=True, help="Submit orders to the exchange account (sets mode).")
@@ -34,6 +38,7 @@ _RUN_OPTIONS = (
 @click.option("--set", "sets", multiple=True, metavar="CHILD.KEY=VALUE", help="One key for this run.")
 @click.option("--all", "everything", is_flag=True, help="All children of the running root.")
 @click.option("--detached-child", is_flag=True, hidden=True)
+@click.option("--member", "members", multiple=True, hidden=True)
 @wait_options
 @tree_options
 def command(
@@ -61,7 +66,7 @@ def command(
 
     start_tree(Order(config=config, wishes=_wishes(state_dir, run), limits=_limits(run),
                      detach=run["detach"], preflight=run["preflight"],
-                     detached_child=run["detached_child"]))  # fmt: skip
+                     detached_child=run["detached_child"], members=frozenset(run["members"])))  # fmt: skip
 
 
 def _start_children(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from supervisor.engine.events import Exited, Spawned, SpawnFailed
+from supervisor.engine.events import Exited, ExitStatus, Spawned, SpawnFailed
 from supervisor.engine.spec import Program
 
 HostEvent = Spawned | SpawnFailed | Exited
@@ -25,6 +25,10 @@ class Birth:
     incarnation: int
     program: Program
     launch: bytes = b""
+
+
+RunErrand = Callable[[Birth, float], Awaitable[ExitStatus]]
+"""Runs a program beside a child for at most so many seconds; see ``RealHost.run``."""
 
 
 class Host(Protocol):

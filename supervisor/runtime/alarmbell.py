@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 
 from protocol.messages.notice import SupervisionEvent
-from supervisor.engine.events import ExitStatus
 from supervisor.engine.spec import Program
 from supervisor.host.errors import StartFailed
 from supervisor.host.guarded import Broken, guarded
-from supervisor.host.port import Birth
+from supervisor.host.port import Birth, RunErrand
 from supervisor.runtime.alerts import Alert, Alerts
 from supervisor.runtime.rootlog import say
 
-RunErrand = Callable[[Birth, float], Awaitable[ExitStatus]]
 LIMIT_S: Final = 30.0
 """Seconds granted to one alert: a sender that hangs must not be the next trouble."""
 NAME: Final = "alert-command"

@@ -35,7 +35,9 @@ class Overview:
         views = self.engine.view(now)
         sources = self._sources(now)
         state = "stopping" if stopping else "running" if self.engine.started else "starting"
-        root = root_object(views, sources, state=state, uptime=now - self.born_at, about=about)
+        # Lost for lack of disk or of a terminal that reads: by log, so that nobody trusts a log with holes.
+        facts = {**about, "log_dropped": self.output.dropped}
+        root = root_object(views, sources, state=state, uptime=now - self.born_at, about=facts)
         return tree_object(root, views, sources, now=now, wall_s=time.time())
 
     def _sources(self, now: float) -> Sources:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,12 @@ from supervisor.engine.spec import Heartbeat, Probe, Program, WorkerSpec
 from supervisor.host.guarded import Broken, guarded
 from supervisor.host.notice import Notice
 from supervisor.host.notify import NotifySocket, address_for, users_of
-from supervisor.host.port import Birth
+from supervisor.host.port import Birth, RunErrand
 from supervisor.host.probe import ProbeFailed, ask
 from supervisor.host.probe_schedule import READY_LIMIT, Pulse, ready_pause
 from supervisor.link.liveness import Liveness
 from supervisor.link.noise import Noise
 from supervisor.runtime.rootlog import say
-
-RunErrand = Callable[[Birth, float], Awaitable[ExitStatus]]
-"""Runs a program beside a child for at most so many seconds; see ``RealHost.run``."""
 
 
 @dataclass(eq=False)

@@ -47,9 +47,10 @@ from supervisor.runtime.readiness import ForeignPrograms
 from supervisor.runtime.reloading import Reader, Reloading
 from supervisor.runtime.report import event_of
 from supervisor.runtime.resources import Resources
-from supervisor.runtime.rootlog import say
+from supervisor.runtime.rootlog import say, say_events_lost, say_noise
 from supervisor.runtime.systemd import Address, Condition, Systemd
 from supervisor.runtime.taken import Taken
+from supervisor.runtime.utc import now_ms
 
 CHECK_EVERY_S = 0.25
 TIP_EVERY_S = 1.0
@@ -66,6 +67,7 @@ class Root:
         *,
         announce: Callable[[], None] | None,
         max_restarts: int | None,
+        members: frozenset[str] = frozenset(),
         systemd: Address | None = None,
         reader: Reader | None = None,
         alone: bool = False,
@@ -75,7 +77,7 @@ class Root:
         self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
         self._announce = announce
-        self._max_restarts = max_restarts
+        self._max_restarts, self._members = max_restarts, members
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
         self._first_start = FirstStart(
             self._loop, self._engine, ready=self._all_ready, failed=announce_failure
@@ -89,52 +91,26 @@ class Root:
         self._beats: dict[str, Beat] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._liveness = Liveness(CHECK_EVERY_S)
-        self._noise = Noise(_say_noise, time.monotonic)
+        self._noise = Noise(say_noise, time.monotonic)
         self._events = EventLog(
             tree.state_dir / "events.db",
-            wall_ms=_wall_ms,
+            wall_ms=now_ms,
             trouble=self._events_not_written,
-            lost=_say_events_lost,
+            lost=say_events_lost,
         )
         self._transport = ZeromqTransport()
-        self._host = RealHost(
-            loop=self._loop,
-            sink=self._host_says,
-            broken=self._broken,
-            attach_output=output.attach,
-            preload=tree.preload,
-            capacity=len(workers(tree.root)),
-            alone=alone,
-        )
+        self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
-        alerts = Alerts(tree.notifier, tree.alert_after, self._host.now())
-        self._bell = AlarmBell(tree.alert_command, alerts, run=self._host.run, broken=self._broken)
-        self._news.listeners.append(self._bell.hear)
+        self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
-        self._foreign = ForeignPrograms(
-            runtime_dir,
-            run=self._host.run,
-            tell=self.tell,
-            broken=self._broken,
-            liveness=self._liveness,
-            noise=self._noise,
-        )
+        self._foreign = self._new_foreign()
         self._performer = Performer(self._host, tree, runtime_dir, self, self.tell, self._foreign.prepare)
         self._inbox = Inbox(
             self._engine, now=self._host.now, perform=self._performer.perform, broken=self._broken
         )
         self._last_word = LastWord(output, self._foreign.trouble, self.tell)
-        self._overview = Overview(
-            engine=self._engine,
-            liveness=self._liveness,
-            resources=self._resources,
-            events=self._events,
-            output=output,
-            foreign=self._foreign,
-            beats=self._beats,
-            born_at=self._host.now(),
-        )
+        self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
         self._reloading = Reloading(
             reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
@@ -239,6 +215,7 @@ class Root:
                 self._count_restart()
             case "parked" | "held":
                 self._first_start.suspect()
+                self._given_up(report.child)
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
@@ -297,6 +274,45 @@ class Root:
 
     # Inside.
 
+    def _new_host(self, *, alone: bool) -> RealHost:
+        return RealHost(
+            loop=self._loop,
+            sink=self._host_says,
+            broken=self._broken,
+            attach_output=self._output.attach,
+            preload=self._tree.preload,
+            capacity=len(workers(self._tree.root)),
+            alone=alone,
+        )
+
+    def _new_foreign(self) -> ForeignPrograms:
+        return ForeignPrograms(
+            self._taken.runtime_dir,
+            run=self._host.run,
+            tell=self.tell,
+            broken=self._broken,
+            liveness=self._liveness,
+            noise=self._noise,
+        )
+
+    def _new_bell(self) -> AlarmBell:
+        alerts = Alerts(self._tree.notifier, self._tree.alert_after, self._host.now())
+        bell = AlarmBell(self._tree.alert_command, alerts, run=self._host.run, broken=self._broken)
+        self._news.listeners.append(bell.hear)
+        return bell
+
+    def _new_overview(self) -> Overview:
+        return Overview(
+            engine=self._engine,
+            liveness=self._liveness,
+            resources=self._resources,
+            events=self._events,
+            output=self._output,
+            foreign=self._foreign,
+            beats=self._beats,
+            born_at=self._host.now(),
+        )
+
     def _desks(self, runtime_dir: str) -> tuple[OperatorDesk, ChildDesk]:
         operator = places.endpoint(runtime_dir, "root", "operator")
         control = places.endpoint(runtime_dir, "root", "control")
@@ -329,6 +345,11 @@ class Root:
             self._beats.pop(child, None)
             self._output.forget(child)
             self._foreign.forget(child)
+
+    def _given_up(self, child: str) -> None:
+        if child in self._members and not self.stopping:
+            self._news.say("CRITICAL", f"this run cannot end without {child}, which is given up: stopping")
+            self._loop.call_soon(self.shut_down, 1, child)
 
     def _count_restart(self) -> None:
         self._restarts += 1
@@ -377,19 +398,3 @@ async def _every(pause: float, step: Callable[[], None]) -> None:
     while True:
         step()
         await asyncio.sleep(pause)
-
-
-def _say_noise(door: str, kind: str, sentence: str, count: int) -> None:
-    say("WARNING", f"refused on the {door} socket: {sentence}", kind=kind, count=count)
-
-
-def _say_events_lost(path: Path) -> None:
-    say(
-        "CRITICAL",
-        f"{path} was taken away or replaced while the root runs: events from now on will not be on disk; "
-        "restart the root (supervisor stop, start) to keep them again",
-    )
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

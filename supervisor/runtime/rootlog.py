@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
@@ -60,3 +61,17 @@ def say(level: str, sentence: str, **facts: object) -> None:
         return
     record = {"time": iso(time.time()), "level": level, "process": ROOT, "message": sentence}
     _beside[-1]({**record, **facts})
+
+
+def say_noise(door: str, kind: str, sentence: str, count: int) -> None:
+    """Log what was refused at a door, and how often."""
+    say("WARNING", f"refused on the {door} socket: {sentence}", kind=kind, count=count)
+
+
+def say_events_lost(path: Path) -> None:
+    """Log that the journal of events is no longer where it was."""
+    say(
+        "CRITICAL",
+        f"{path} was taken away or replaced while the root runs: events from now on will not be on disk; "
+        "restart the root (supervisor stop, start) to keep them again",
+    )

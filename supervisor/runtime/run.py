@@ -30,6 +30,9 @@ EXIT_INTERRUPTED = 130
 class RunOptions:
     """How one run of the root differs. ``duration`` in seconds; ``announce`` is called when all are ready.
 
+    ``members``: this run ends by itself, and cannot without one of these children: when one is given up on,
+    the run ends with 1.
+
     ``announce_failure`` is called instead, with the reasons, when the first start has left a child that
     cannot become ready by itself. ``called_off``: whether a signal came before the loop could take it; the
     tree then never starts. ``reader`` reads the tree file again for ``supervisor reload``. ``embedded``: the
@@ -38,6 +41,7 @@ class RunOptions:
 
     duration: float | None = None
     max_restarts: int | None = None
+    members: frozenset[str] = frozenset()
     detached: bool = False
     announce: Callable[[], None] | None = None
     announce_failure: Callable[[str], None] | None = None
@@ -92,6 +96,7 @@ async def _serve(tree: Tree, options: RunOptions, taken: Taken, output: Output) 
         announce=options.announce,
         announce_failure=options.announce_failure,
         max_restarts=options.max_restarts,
+        members=options.members,
         systemd=Address.taken_from(os.environ),
         reader=options.reader,
         alone=not options.embedded,

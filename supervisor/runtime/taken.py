@@ -16,6 +16,7 @@ from supervisor.config import Tree
 from supervisor.host import leftovers, marks
 from supervisor.host.lock import RootLock, StateDirBusy
 from supervisor.runtime.rootlog import say
+from supervisor.runtime.utc import now_ms
 
 _ALONE = threading.Lock()
 _DYING_S = 0.5
@@ -144,6 +145,6 @@ def _entry(tree: Tree, runtime_dir: str, *, embedded: bool) -> places.RootEntry:
         state_dir=str(tree.state_dir),
         config=tree.name,
         runtime_dir=runtime_dir,
-        at_ms=time.time_ns() // 1_000_000,
+        at_ms=now_ms(),
         embedded=embedded,
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.cli._importable import check_starts
+from supervisor.cli._importable import look_at_workers
 from supervisor.config import Source, Tree, load
 
 MODULE = """
@@ -40,7 +40,7 @@ def test_each_failure_is_one_sentence(tmp_path: Path) -> None:
         "leaver:main",
     )
 
-    assert check_starts(tree_of(tmp_path, *starts)) == [
+    assert list(look_at_workers(tree_of(tmp_path, *starts)).problems) == [
         f'child {child}: start = "{start}" cannot be used: {why}'
         for child, start, why in (
             ("c1", "absent:main", "ModuleNotFoundError: No module named 'absent'"),
@@ -59,7 +59,7 @@ def test_a_module_that_ends_the_process(tmp_path: Path) -> None:
         "import os, sys\nsys.stderr.write('boom')\nsys.stderr.flush()\nos._exit(9)"
     )
 
-    (said,) = check_starts(tree_of(tmp_path, "deadly:main"))
+    (said,) = look_at_workers(tree_of(tmp_path, "deadly:main")).problems
     assert said.endswith("the process that tried it ended with 9: boom")
 
 
@@ -71,4 +71,24 @@ def test_a_folder_of_our_name_is_no_obstacle(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
-    assert check_starts(tree_of(tmp_path, "supervisor.config.durations:parse_duration")) == []
+    assert look_at_workers(tree_of(tmp_path, "supervisor.config.durations:parse_duration")).problems == ()
+
+
+@pytest.mark.req("X2")
+def test_who_a_run_cannot_end_without(tmp_path: Path) -> None:
+    """The modules say it themselves; where nobody's work ends the run there are no members."""
+    (tmp_path / "ending.py").write_text(
+        "def main(launch): ...\ndef part_in_run(config): return config['part']"
+    )
+    text = "".join(
+        f'[[child]]\nid = "{child}"\nstart = "ending:main"\nconfig = {{ part = "{part}" }}\n'
+        for child, part in (("a", "ends"), ("b", "member"))
+    )
+    path = tmp_path / "tree.toml"
+    found = []
+    for content in (text, text.replace("ends", "member")):
+        path.write_text(content + '[[child]]\nid = "c"\nstart = "json:dumps"\n')
+        source = Source(path=path, name="tree.toml", demo=False, home=tmp_path)
+        found.append(look_at_workers(load(source, environ={}, cwd=tmp_path)).members)
+
+    assert found == [{"a", "b"}, set()]

@@ -78,6 +78,7 @@ def test_30_restarts_leave_nothing_behind(
         wait_until(lambda: marks.stat().st_size >= lived + lives, 120, what=f"{lives} lives")
         for name in ("w", "c"):
             assert root.change("stop", name).ok
+        wait_until(lambda: trees.reserve(root), what="the newborn in reserve")
 
     live(WARM_UP)
     before, memory_before = held(root, temporary), memory(root.process.pid)

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-LONGEST_POLL_S: Final = 0.2
+LONGEST_POLL_S: Final = 0.05
 """A long poll is answered after this, however long the client would wait."""
 NO_LINGER: Final = struct.pack("ii", 1, 0)
 

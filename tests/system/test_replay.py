@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,54 @@ def test_kills_at_random_positions_leave_the_same_books() -> None:
     assert set(report["victims"]) == {*WORKERS, "forkserver", "root"}
     assert report["digest"] == report["digest_disturbed"]
     assert report["fills"] > 100
+
+
+CANDLE = "{t},{p},{p},{p},{p},1"
+TRADE = "{t},{p},0.5,buy,{n}"
+CANDLES, TRADES = "ts_ms,open,high,low,close,volume", "ts_ms,price,amount,side,trade_id"
+ROWS = [(n, n * MINUTE, 1000 + 10 * abs(n % 60 - 30) + n % 7) for n in range(200)]
+
+
+def lines(row: str, rows: Sequence[tuple[int, int, int]]) -> list[str]:
+    return [row.format(n=n, t=1_600_000_020_000 + t, p=p) for n, t, p in rows]
+
+
+ODD = {
+    "one row": "\n".join([CANDLES, *lines(CANDLE, ROWS[:1])]),
+    "holes": "\n".join([CANDLES, *lines(CANDLE, [it for it in ROWS if it[0] % 10 > 3])]) + "\n",
+    "twice and backwards": "\n".join([CANDLES, *lines(CANDLE, [*ROWS[:150], *ROWS[100:], *ROWS[::-1]])]),
+    "CRLF, a mark and blanks": "\ufeff"
+    + "\r\n".join([CANDLES.replace(",", " , "), *lines(CANDLE, ROWS), "", ""]),
+    "trades of one moment": "\n".join([TRADES, *lines(TRADE, [(n, 0, p) for n, _, p in ROWS])]),
+    "trades with more columns": "\n".join([f"{TRADES},what", *(f"{it},x" for it in lines(TRADE, ROWS))]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.req("X2")
+@pytest.mark.parametrize(("form", "name"), zip(ODD, ["data.csv", "data.csv.gz"] * len(ODD), strict=False))
+def test_any_file_of_the_form_survives_kills(tmp_path: Path, form: str, name: str) -> None:
+    """Whatever a file is like that a replay takes: killed on the way, the same books."""
+    content = ODD[form].encode()
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    done = command("-m", "ops.disturbance", "--kills", "3", "--seed", "5", "--json", "--file", str(path))
+    report = json.loads(done.stdout)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (report["kills"], report["lost"], report["doubled"]) == (3, 0, 0)
+    assert report["digest"] == report["digest_disturbed"]
+
+
+@pytest.mark.parametrize("content", ["", CANDLES, f"{CANDLES}\nx,y\n", "time,price\n1,2\n"])
+def test_a_file_without_rows_is_refused_in_words(tmp_path: Path, content: str) -> None:
+    """Nothing to replay is no success, and no traceback."""
+    path = tmp_path / "data.csv"
+    path.write_text(content)
+    done = command("-m", "ops.disturbance", "--kills", "1", "--file", str(path))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"chaos: recording {path}: ")
 
 
 @given(seed=st.integers(0, 10**6), kills=st.integers(0, 50), rows=st.integers(1, 50_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,19 @@ FAILING = """
 id = "failing"
 command = ["false"]
 backoff = { initial = "10ms", max = "10ms" }
+"""
+MEMBERS = """
+[[child]]
+id = "strategy"
+start = "workers.strategy:main"
+[child.config]
+slow = "an unknown key"
+
+[[child]]
+id = "feed"
+start = "workers.feed:main"
+[child.config]
+file = "candles.csv"
 """
 
 
@@ -50,3 +64,17 @@ def test_only_the_named_children_run(start: Start, tree_file: Callable[[str], st
     root.wait_ready(["sleeper"])
 
     assert set(root.children()) == {"sleeper"}
+
+
+@pytest.mark.req("X2")
+def test_parked_member_ends_a_recorded_run_with_one(start: Start, tree_file: Callable[[str], str]) -> None:
+    """Whoever replays a recording to its end waited for ever for a strategy that was parked."""
+    file = Path(tree_file(MEMBERS))
+    header = "ts_ms,open,high,low,close,volume"
+    rows = [f"{minute * 60_000},1,1,1,1,1" for minute in range(1, 10)]
+    file.with_name("candles.csv").write_text("\n".join([header, *rows, ""]))
+    root = start("--config", str(file))
+
+    assert root.process.wait(60) == 1
+    assert "this run cannot end without strategy, which is given up" in root.said()
+    assert root.living() == []

@@ -3,6 +3,6 @@
 ``core.py`` decides, ``store.py`` says what is kept, ``app.py`` wires. ``start = "workers.broker:main"``.
 """
 
-from workers.broker.__main__ import main
+from workers.broker.__main__ import main, part_in_run, preflight
 
-__all__ = ["main"]
+__all__ = ["main", "part_in_run", "preflight"]

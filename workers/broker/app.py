@@ -13,7 +13,15 @@ from workers.broker.state import restore
 from workers.broker.store import TABLES, check_ledger
 from workers.broker.teller import Teller
 from workers.shared.instructing import instructions_file
+from workers.shared.preflight import Place
 from workers.shared.worker import Context, Worker
+
+
+def startable(config: BrokerConfig, place: Place) -> None:
+    """Raise PersonMustLook for a section with which no broker could start."""
+    refuse_later_features(config, place.child)
+    if config.funding_file is not None:
+        load(place.path(config.funding_file))
 
 
 def build(context: Context) -> Worker:
@@ -47,6 +55,7 @@ def build(context: Context) -> Worker:
         condition=core.condition,
         done=lambda: done(core),
         closing=core.close,
+        storage=core.storage,
         services=(teller.serve,),
         # An order is known by its id; but what a listening strategy decides again may be another thing.
         rewinds=lambda role: isinstance(role, OrdersRole) and not role.listens,

@@ -189,14 +189,18 @@ class BrokerCore:
         now_ms = max(self._now_ms or received_ms, received_ms)
         self._guard.run(lambda: market.pit.tick(tick, now_ms))
 
-    def storage(self, *, available: bool) -> None:
-        """Learn whether the disk takes what is written: while it does not, no entries; exits go on."""
-        if self._market is None:
-            return
+    def storage(self, *, available: bool) -> bool:
+        """Learn whether the disk takes what is written: while it does not, no entries; exits go on in memory.
+
+        False: all is to wait instead. On a recording nothing may depend on how long the disk was full.
+        """
+        if self._market is None or self._market.lockstep:
+            return False
         if available:
             self._market.risk.lift(STORAGE, "the disk takes writes again")
         else:
             self._market.risk.curb(STORAGE, detail="the disk takes no writes")
+        return True
 
     def close(self) -> Step | None:
         """Deal with what is open at an orderly end, as configured, in a last step; None when nothing moves.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,8 @@ from workers.feed.rows import Rows, parse, validated
 
 ENDLESS_SEQ: Final = 2**53
 """The last seq of a recording that loops: more rows than any run reads."""
+RECENT: Final = 4096
+"""How many records are kept as they were made: several readers ask for the same ones within moments."""
 TRADE: Final = "trade"
 """The timeframe of a trade tape."""
 
@@ -52,6 +55,7 @@ class Recording:
         self._count = len(rows.texts)
         self._span_ms = rows.opens_ms[-1] + max(settings.layout.timeframe_ms, 1) - rows.opens_ms[0]
         self.id = _fingerprint(rows, settings)
+        self._recent = lru_cache(maxsize=RECENT)(self._record)
         self.first_seq = 1
         self.last_seq = ENDLESS_SEQ if settings.on_end == "loop" else self._count + 1
 
@@ -87,6 +91,9 @@ class Recording:
 
     def record(self, seq: int) -> Record:
         """Return record ``seq``; its time is the close of the candle."""
+        return self._recent(seq)
+
+    def _record(self, seq: int) -> Record:
         message = self.message(seq)
         at_ms = message.at_ms if isinstance(message, End) else message.close_ms
         return Record(seq, at_ms, MARKET.encode(message))

@@ -34,8 +34,8 @@ from workers.notifier.problems import credentials
 from workers.notifier.services import Service, name_of
 from workers.notifier.telegram import Telegram
 
-WHOLE_S: Final = 60.0
-"""After this the next alert is nearer than this one."""
+WHOLE_S: Final = 25.0
+"""The root ends its sender after 30 s."""
 INPUT_S: Final = 2.0
 LARGEST_INPUT: Final = 256 * 1024
 URLS: Final = "NOTIFY_URLS"

@@ -17,7 +17,7 @@ from workers.notifier.channels import Senders
 from workers.notifier.config import NotifierConfig, refuse_unfit
 from workers.notifier.core import Around, NotifierCore
 from workers.notifier.kinds import Words
-from workers.notifier.listening import Listening
+from workers.notifier.listening import STRANGERS, Listening
 from workers.notifier.obeying import Obeying
 from workers.notifier.outbox import TABLES, Outbox
 from workers.notifier.problems import Credentials, credentials
@@ -52,6 +52,7 @@ def build(context: Context) -> Worker:
         boot=_boot_id(),
         queued=outbox.queued,
         total=outbox.total,
+        strangers=lambda: outbox.noted(STRANGERS) or 0,
         posted=helpers.posted,
         equity=books.equity,
         children=helpers.children,
@@ -118,8 +119,10 @@ def _help(
     if bot is None or found.chat_id is None or helpers.watch is None or not config.telegram.commands:
         return
     obeying = Obeying(Path(launch.state_dir), root, books, config.brokers, lambda: core.summary("So far"))
+    # A bot of its own: when one lets go of its connections the other may be in the middle of a call.
+    ear = Bot(found.token or "", config.telegram.base_url)
     helpers.listening = Listening(
-        bot,
+        ear,
         outbox,
         channels.chats(found.chat_id, config.telegram.allowed),
         obeying.perform,

@@ -31,6 +31,8 @@ RECORDS_A_STEP: Final = 200
 ROOM: Final = 1_000
 HISTORY_MS: Final = 7 * 24 * 3600 * 1000
 """A trade whose data is older than this happened in a recording, not in the market."""
+FORGET_EVERY: Final = 100
+"""After how many messages those are dropped that nobody needs any more."""
 STAMP_MS: Final = 60_000
 """How often it is noted that the host is up."""
 
@@ -74,6 +76,7 @@ class Around:
     boot: str | None = None
     queued: Callable[[], int] = lambda: 0
     total: Callable[[], int] = lambda: 0
+    strangers: Callable[[], int] = lambda: 0
     posted: Callable[[], None] = lambda: None
     equity: Callable[[int], Equity] = lambda _since_ms: ()
     children: Callable[[], Mapping[str, str] | None] = lambda: None
@@ -103,7 +106,7 @@ class NotifierCore:
         self._waiting: deque[tuple[str, Record]] = deque()
         self._complaints: list[Told] = []
         self._stamp = Every(STAMP_MS)
-        self._newborn, self._unannounced = True, False
+        self._newborn, self._unannounced, self._unforgotten = True, False, 0
         self._now, self._at_ms = 0.0, 0
 
     def introduce(self, source: str, role: Role) -> None:
@@ -164,11 +167,17 @@ class NotifierCore:
         return None
 
     def counters(self) -> dict[str, int | str | None]:
-        """Lifetime figures: messages that need no more sending, those that do, the last heartbeat."""
+        """Lifetime figures: messages that need no more sending, those that do, texts of strangers, the last
+        heartbeat."""
         queued = self._around.queued()
         last = self._state.last_heartbeat_ms
         last_heartbeat = None if last is None else iso_ms(last)
-        return {"sent": self._around.total() - queued, "queued": queued, "last_heartbeat": last_heartbeat}
+        return {
+            "sent": self._around.total() - queued,
+            "queued": queued,
+            "strangers": self._around.strangers(),
+            "last_heartbeat": last_heartbeat,
+        }
 
     @property
     def demo(self) -> bool:
@@ -291,6 +300,9 @@ class NotifierCore:
         self._state.seen_ms = self._at_ms
         if made.messages:
             self._unannounced = True
+            self._unforgotten += len(made.messages)
+        if self._unforgotten >= FORGET_EVERY:
+            self._unforgotten = 0
             made.writes += outbox.forget_sent()
         return Step(
             at_ms=self._at_ms,

@@ -83,6 +83,12 @@ class Listening:
         if not await self._goes_out():
             return
         await self._own_up()
+        try:
+            await self._listen()
+        finally:
+            await self._bot.close()
+
+    async def _listen(self) -> None:
         offset = self._outbox.noted(OFFSET) or 0
         while True:
             asked = {
@@ -147,7 +153,7 @@ class Listening:
 
     async def _failed(self, reply: Failed) -> None:
         self._failures += 1
-        if reply.why != self._trouble:
+        if self._trouble is None:
             logger.bind(why=reply.why).warning("commands are not heard")
         self._trouble = reply.why
         await asyncio.sleep(self._pace.pause_s(reply, self._failures))

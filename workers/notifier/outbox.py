@@ -33,7 +33,8 @@ TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS deliveries (
         channel TEXT NOT NULL, number INTEGER NOT NULL, urgent INTEGER NOT NULL,
         tried INTEGER NOT NULL DEFAULT 0, sent_ms INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS waiting ON deliveries (channel, urgent, number) WHERE sent_ms IS NULL",
+    "CREATE INDEX IF NOT EXISTS lines ON deliveries (channel, urgent DESC, number) WHERE sent_ms IS NULL",
+    "CREATE INDEX IF NOT EXISTS unsent ON deliveries (number) WHERE sent_ms IS NULL",
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
 )
 

@@ -3,7 +3,8 @@
                   .------------------ turn -------------------.
     streams ----> hand over -> step -> tell ticks -> commit --+--> announce, log
     (handlers)                  |                      |
-                                |                      '-- disk full: keep the step, try again in a second
+                                |                      '-- disk full: keep it, try again in a second; a core
+                                |                          that can goes on in memory, and nothing is told
                                 '-- None: wait for a frame or a deadline
 
 A live price is handed over, and decided upon, before any record that waits. It never moves a cursor, and a
@@ -22,12 +23,13 @@ from typing import Final
 from loguru import logger
 
 from protocol.control import Control
-from protocol.errors import FrameError, StorageError
+from protocol.errors import FrameError, StorageBusy, StorageError
 from protocol.messages.control import Beat, Launch
 from protocol.messages.stream import Fetch, Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
 from workers.shared.core import Step
+from workers.shared.held import Held
 from workers.shared.housekeeping import Housekeeper
 from workers.shared.log import emit
 from workers.shared.producer import Producer
@@ -63,8 +65,7 @@ class Shell:
         self._housekeeper = Housekeeper(worker.journal, worker.policy, worker.keeps, now=surroundings.clock())
         self._producer = self._made_producer()
         self._consumers = {source: self._made_consumer(source) for source in worker.inputs}
-        self._held: Step | None = None
-        self._retry_at = 0.0
+        self._held = Held(worker.storage)
         self._health_line_at = surroundings.clock() + HEALTH_LINE_S
         self._complaint_at = 0.0
 
@@ -104,8 +105,8 @@ class Shell:
         cancellation can cut it short.
         """
         try:
-            if self._held is not None:
-                self._say(self._held, self._commit(self._held))
+            if self._held.step is not None:
+                self._say(self._held.step, self._commit(self._held.step))
             if (last := self._worker.closing()) is not None:
                 self._say(last, self._commit(last))
         except StorageError as error:
@@ -143,21 +144,28 @@ class Shell:
         )
 
     def _work(self, now: float) -> bool:
-        if self._held is not None and now < self._retry_at:
-            return False
-        step = self._held or self._next_step(now)
+        if self._held.step is not None and now >= self._held.retry_at:
+            return self._write(self._held.step, now)
+        step = None if self._held.blocks else self._next_step(now)
         if step is None:
             return False
-        if step is not self._held:
-            self._tell_ticks(step)
-        records: tuple[Record, ...] = ()
-        if step.writes_anything:
-            try:
-                records = self._commit(step)
-            except StorageError as error:
-                self._hold(step, error, now)
-                return False
-            self._written(step)
+        self._tell_ticks(step)
+        if not step.writes_anything:
+            self._say(step, ())
+        elif self._held.step is not None:
+            self._held.add(step)
+        else:
+            return self._write(step, now)
+        return True
+
+    def _write(self, step: Step, now: float) -> bool:
+        try:
+            records = self._commit(step)
+        except StorageError as error:
+            self._held.begin(step, now + RETRY_S)
+            self._complain(error)
+            return False
+        self._written(step)
         self._say(step, records)
         return True
 
@@ -193,7 +201,7 @@ class Shell:
         )
 
     def _written(self, step: Step) -> None:
-        self._held = None
+        self._held.end()
         for source, seq in step.cursors.items():
             self._consumers[source].committed(seq)
         if self._vitals.storage_fault is not None:
@@ -206,11 +214,10 @@ class Shell:
         for line in step.logs:
             emit(line)
 
-    def _hold(self, step: Step, error: StorageError, now: float) -> None:
-        self._held, self._retry_at = step, now + RETRY_S
+    def _complain(self, error: StorageError) -> None:
         self._vitals.failed(str(error))
-        if self._vitals.storage_fault != str(error):
-            logger.error("{}", error)
+        if self._vitals.storage_fault is None:  # one alert, however often it is tried
+            logger.log("ERROR" if isinstance(error, StorageBusy) else "CRITICAL", "{}", error)
         self._vitals.storage_fault = str(error)
 
     def _note_waits(self, now: float) -> None:
@@ -247,9 +254,13 @@ class Shell:
         times += [consumer.deadline for consumer in self._consumers.values()]
         if self._producer is not None:
             times.append(self._producer.deadline)
-        if self._held is not None:
-            times.append(self._retry_at)
-        elif self._worker.timed is not None and self._worker.timed.deadline is not None:
+        if self._held.step is not None:
+            times.append(self._held.retry_at)
+        if (
+            not self._held.blocks
+            and self._worker.timed is not None
+            and self._worker.timed.deadline is not None
+        ):
             times.append(self._worker.timed.deadline)
         return min(times)
 

@@ -17,6 +17,7 @@ from protocol.retention import Policy
 from protocol.subscriber import never
 from workers.shared.config import WorkerConfig, decode
 from workers.shared.core import Core, Step, Ticking
+from workers.shared.held import StorageHook, waits_for_the_disk
 from workers.shared.housekeeping import Keep
 from workers.shared.log import set_level
 
@@ -65,11 +66,6 @@ def no_last_step() -> Step | None:
     return None
 
 
-def waits_for_the_disk(available: bool) -> bool:
-    """The answer of a worker that does nothing which is not on disk."""
-    return False
-
-
 @dataclass(frozen=True, kw_only=True)
 class Worker:
     """A room, ready to be driven: its core restored, its journal open.
@@ -102,7 +98,7 @@ class Worker:
     closing: Callable[[], Step | None] = no_last_step
     keeps: tuple[Keep, ...] = ()
     rewinds: Callable[[Role], bool] = never
-    storage: Callable[[bool], bool] = waits_for_the_disk
+    storage: StorageHook = waits_for_the_disk
     policy: Policy = field(default_factory=Policy)
     linger_s: float = 0.0
 

@@ -48,6 +48,7 @@ __all__ = [
     "Fill",
     "Intent",
     "Log",
+    "PassingTrouble",
     "Position",
     "Price",
     "Risk",
@@ -61,6 +62,13 @@ Stance = Literal["flat", "long", "short"]
 """A direction held."""
 Price = Quote | Trade | Mark
 """What :meth:`Strategy.on_tick` hears."""
+
+
+class PassingTrouble(Exception):
+    """Raise it (or a subclass) for what is nobody's bug here and may pass: a service that does not answer.
+
+    It costs the evaluation like any exception; but a run in which nothing else happened may be started again.
+    """
 
 
 class StrategyParameters(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from protocol.messages.trading import AtPrice, Away, EquityFraction, Quantity, WholePosition
 from workers.shared.exits import PersonMustLook
-from workers.strategy.api import Intent, Risk, Withdraw
+from workers.strategy.api import Intent, PassingTrouble, Risk, Withdraw
 from workers.strategy.orders import DIRECTION
 
 Wish = Intent | Withdraw
@@ -19,10 +19,12 @@ SIZES: Final = (EquityFraction, Quantity, WholePosition, Risk)
 
 @dataclass(frozen=True)
 class Failure:
-    """An exception of user code: one line for status, the whole for the log."""
+    """An exception of user code: one line for status, the whole for the log; whether it may pass by
+    itself."""
 
     error: str
     trace: str
+    passing: bool = False
 
 
 def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
@@ -54,7 +56,8 @@ def checked(wishes: Iterable[Any]) -> tuple[Wish, ...]:
 
 def failure_of(error: BaseException) -> Failure:
     """Return how an exception is told."""
-    return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    trace = "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {error}", trace, isinstance(error, PassingTrouble))
 
 
 def _checked(wish: Any) -> Wish:

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from workers.shared.config import BadConfig, decode
-from workers.strategy.api import Strategy
+from workers.strategy.api import Strategy, StrategyParameters
 from workers.strategy.donchian import Donchian
 from workers.strategy.ma_cross import MaCross
 from workers.strategy.remote import Remote
@@ -47,14 +47,20 @@ def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) 
     """
     key = f"{child}.config.strategy"
     kind = find(name, folder=folder, key=key)
+    if not (isinstance(kind.Parameters, type) and issubclass(kind.Parameters, StrategyParameters)):
+        raise BadStrategy(key=key, found=name, problem="its Parameters are no subclass of StrategyParameters")
     checked = decode(parameters, kind.Parameters, child, section="config.parameters")
     try:
         strategy = kind(checked)
-        length = strategy.warmup
+        length, held = strategy.warmup, getattr(strategy, "parameters", None)
     except Exception as error:
         raise BadStrategy(key=key, found=name, problem=f"its constructor raised {_told(error)}") from error
     if not isinstance(length, int) or isinstance(length, bool):
         raise BadStrategy(key=key, found=name, problem=f"its warmup is {length!r}, not a number of candles")
+    if not isinstance(held, StrategyParameters):
+        raise BadStrategy(
+            key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
+        )
     return strategy
 
 

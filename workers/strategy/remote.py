@@ -27,7 +27,7 @@ from protocol.messages.trading import Action, Away, EquityFraction
 from workers.shared.duration import seconds
 from workers.shared.exits import PersonMustLook
 from workers.shared.log import iso_ms
-from workers.strategy.api import Context, Intent, Strategy, StrategyParameters
+from workers.strategy.api import Context, Intent, PassingTrouble, Strategy, StrategyParameters
 from workers.strategy.inquiry import Inquiry, Question, Unanswered
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -75,7 +75,7 @@ class UnfitAnswer(PersonMustLook):
         )
 
 
-class NoAnswer(Exception):
+class NoAnswer(PassingTrouble):
     """The service did not answer, or not what it should; this evaluation is lost."""
 
 

@@ -72,6 +72,20 @@ class UnreadableState(PersonMustLook):
         )
 
 
+class BadSnapshot(PersonMustLook):
+    """What the strategy knows cannot be kept: going on would forget it at the next restart."""
+
+    def __init__(self, strategy: str, error: Exception) -> None:
+        super().__init__(strategy, error)
+        self.strategy, self.error = strategy, error
+
+    def __str__(self) -> str:
+        return (
+            f"{self.strategy}.snapshot: {type(self.error).__name__}: {self.error}; return plain values only"
+            " (numbers, strings, lists, dicts), then restart the strategy"
+        )
+
+
 def encode(state: StrategyState) -> bytes:
     """Return the stored form."""
     return _ENCODER.encode(state)

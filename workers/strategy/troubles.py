@@ -27,7 +27,8 @@ class NothingWorks(PersonMustLook):
 
 
 class BudgetSpent(CannotGoOn):
-    """A run had as many errors as its error budget allows, among successes: a new run may do better."""
+    """A run had as many errors as its error budget allows, among successes or of a kind that may pass: a new
+    run may do better."""
 
     def __init__(self, errors: int, last: str) -> None:
         super().__init__(errors, last)
@@ -47,6 +48,7 @@ class Troubles:
         self._tally = tally
         self._warn_at, self._budget = warn_at, budget
         self._errors = self.successes = 0
+        self._may_pass = False
 
     def failed(self, failure: Failure, facts: Mapping[str, Any]) -> list[LogLine]:
         """Count a failure; returns what to log."""
@@ -55,6 +57,7 @@ class Troubles:
         tally.failing += 1
         tally.last_error = failure.error
         self._errors += 1
+        self._may_pass = self._may_pass or failure.passing
         lines = [
             LogLine("ERROR", "strategy failed", {**facts, "error": failure.error, "exception": failure.trace})
         ]
@@ -73,7 +76,8 @@ class Troubles:
         if not self._budget or self._errors < self._budget:
             return
         last = self._tally.last_error or "an error"
-        raise BudgetSpent(self._errors, last) if self.successes else NothingWorks(self._errors, last)
+        hope = self.successes or self._may_pass
+        raise BudgetSpent(self._errors, last) if hope else NothingWorks(self._errors, last)
 
     @property
     def spent(self) -> bool:

@@ -100,6 +100,19 @@ def test_signals_of_all_strategies_in_order(state_dir: Path) -> None:
     assert (early["confidence"], early["reasons"], early["traded"]) == ("0.7", ["fast above slow"], True)
 
 
+def test_signals_of_one_strategy_or_only_the_newest(state_dir: Path) -> None:
+    """By the id of the child, and by number over all of them; why one was not traded is told."""
+    for minute in (1, 3, 5):
+        keep_signal(state_dir, "odd", minute * MINUTE)
+    keep_signal(state_dir, "even", 4 * MINUTE)
+    place = ("--state-dir", str(state_dir))
+
+    assert [1, 3, 5] == [it["at_ms"] // MINUTE for it in lines("signals", "--strategy", "odd", *place)]
+    assert [4, 5] == [it["at_ms"] // MINUTE for it in lines("signals", "--limit", "2", *place)]
+    assert [None] == [it["why_not"] for it in lines("signals", "--strategy", "even", *place)]
+    assert "no worker 'none'" in run("signals", "--strategy", "none", *place).stderr
+
+
 @pytest.mark.req("X2")
 def test_the_digest_is_one_line_and_that_of_the_books(traded: Path, bench: Bench) -> None:
     """Whatever the time, the process or the order of reading."""

@@ -21,6 +21,10 @@ LISTENS: dict[str, Any] = {
     "inputs": ["feed", "broker"],
 }
 
+SLOW: dict[str, Any] = {"strategy": "ma_cross", "parameters": {"fast": 3, "slow": 8}}
+SEVERAL: dict[str, Any] = {"strategy": MA, "listener": LISTENS, "slow": SLOW}
+"""Two that run ahead, and one between them that wants the fills of each row first."""
+
 WAVES = [100 + (n * n) % 17 for n in range(400)]
 """Prices with something to do in most rows."""
 
@@ -61,7 +65,9 @@ def books(made: World) -> dict[str, object]:
             told = [ACCOUNT.decode(record.body) for record in journal.read(0, 1_000_000)]
             found[name] = [it for it in told if not isinstance(it, Through)]
         elif name == "notifier":
-            found[name] = journal.connection.execute("SELECT kind, at_ms, text FROM messages").fetchall()
+            found[name] = journal.connection.execute(
+                "SELECT kind, at_ms, text FROM messages ORDER BY number"
+            ).fetchall()
         elif name != "feed":
             said = [STRATEGY.decode(record.body) for record in journal.read(0, 1_000_000)]
             found[name] = [it for it in said if not isinstance(it, Through)]

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 from loguru import logger
 
+from tests.support.smalldisk import failing_disk, small_disk
+
+__all__ = ["failing_disk", "small_disk"]
+
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:

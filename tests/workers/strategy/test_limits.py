@@ -16,7 +16,7 @@ from protocol.messages.trading import Order, Signal, Through
 from tests.workers.strategy.market import MINUTE, Taken, candle, candles, drive, made, market, role
 from workers.shared.core import Step
 from workers.shared.exits import CannotGoOn, PersonMustLook
-from workers.strategy.api import Context, Intent, Price, Strategy, StrategyParameters
+from workers.strategy.api import Context, Intent, PassingTrouble, Price, Strategy, StrategyParameters
 from workers.strategy.core import StrategyCore
 from workers.strategy.ma_cross import MaCross, MaCrossParameters
 from workers.strategy.state import StrategyState, UnreadableState
@@ -149,6 +149,7 @@ def test_a_price_between_candles_is_heard_and_may_trade() -> None:
     (signal,) = [it for it in step.outputs if isinstance(it, Signal)]
     (order,) = [it for it in step.outputs if isinstance(it, Order)]
     assert (2, 132_000, 2, 132_000) == (signal.row, signal.at_ms, order.row, order.decided_ms)
+    assert Decimal(1) == order.decided_price  # that of the quote, not the last close
 
 
 @pytest.mark.req("T6")
@@ -161,6 +162,29 @@ def test_each_tick_that_trades_has_an_order_of_its_own() -> None:
 
     assert step is not None
     assert 4 == len({it.client_order_id for it in step.outputs if isinstance(it, Order)})
+
+
+@pytest.mark.req("T1", "T6")
+def test_a_live_candle_that_was_only_caught_up_with_enters_nothing() -> None:
+    """After a pause its signal is stored, what it closes is closed, what it would open is late; then life
+    goes on."""
+
+    class Turning(Waking):
+        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
+            return [Intent("enter_long" if candle.close % 2 else "enter_short")]
+
+    core = made(Turning(), inputs=("feed",))
+    core.introduce("feed", msgspec.structs.replace(role(), lockstep=False))
+    core.advance(0.0, 2 * MINUTE + 1000)
+    taken = drive(core, market([candle(0, 1), candle(1, 1)]))
+    core.advance(9.0, 10 * MINUTE)
+    drive(core, market([candle(n, n) for n in range(10)])[2:], taken)
+
+    told = [(it.row, it.action[6:], it.why_not) for it in taken.outputs if isinstance(it, Signal)]
+    assert [(2, "long", None), (3, "short", None), (4, "long", "late"), (5, "short", "late")] == told[:4]
+    assert (10, "long", None) == told[-1]
+    orders = [(it.row, it.side, it.reduce_only) for it in taken.outputs if isinstance(it, Order)]
+    assert [(2, "buy", False), (3, "sell", True), (10, "buy", False)] == orders
 
 
 @pytest.mark.req("T8")
@@ -225,7 +249,7 @@ def test_a_signal_says_why_it_is_not_traded(settings: dict[str, Any], why_not: s
 
 @pytest.mark.req("T5")
 def test_old_signals_are_forgotten() -> None:
-    """Never many more than allowed by number, none much older than allowed."""
+    """None stays much longer than allowed; a look costs no search of the whole table."""
 
     class Chatty(Waking):
         def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
@@ -234,15 +258,13 @@ def test_old_signals_are_forgotten() -> None:
     connection = sqlite3.connect(":memory:")
     for table in TABLES:
         connection.execute(table)
-    for keep, keep_ms, most in ((100, 10**12, 100), (10**6, 50 * MINUTE, 52)):
-        connection.execute("DELETE FROM signals")
-        core = made(Chatty(), keep_signals=keep, keep_signals_ms=keep_ms)
-        core.receive("feed", candles([1] * 1200))
-        while (step := core.step()) is not None:
-            for write in step.writes:
-                connection.execute(write.sql, write.parameters)
-        (count,) = connection.execute("SELECT count(*) FROM signals").fetchone()
-        assert count <= most + SWEPT_EVERY
+    core = made(Chatty(), keep_signals_ms=50 * MINUTE)
+    core.receive("feed", candles([1] * 1200))
+    while (step := core.step()) is not None:
+        for write in step.writes:
+            connection.execute(write.sql, write.parameters)
+    (count,) = connection.execute("SELECT count(*) FROM signals").fetchone()
+    assert 50 <= count <= 52 + SWEPT_EVERY
     plan = str(connection.execute("EXPLAIN QUERY PLAN DELETE FROM signals WHERE at_ms < 5").fetchall())
     assert "signals_by_time" in plan
     connection.close()
@@ -326,3 +348,50 @@ def test_the_last_heartbeat_survives_a_restart() -> None:
 
     assert "2023-11-14T22:13:20.000Z" == again.counters()["last_heartbeat"]
     assert "1970-01-01T00:02:00.000Z" == again.counters()["last_candle"]
+
+
+class Unkept(Waking):
+    """Whose knowledge cannot be stored, or cannot be told."""
+
+    def __init__(self, kept: Any) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def snapshot(self) -> dict[str, Any]:
+        if isinstance(self.kept, Exception):
+            raise self.kept
+        return {"kept": self.kept}
+
+
+@pytest.mark.parametrize("kept", [object(), 2**70, KeyError("lost")])
+def test_a_snapshot_that_cannot_be_kept_asks_for_a_person(kept: Any) -> None:
+    """One sentence with the class; nothing is committed."""
+    core = made(Unkept(kept))
+    core.receive("feed", candles([1, 2]))
+
+    with pytest.raises(PersonMustLook, match=r"Unkept\.snapshot: .*; return plain values only"):
+        core.step()
+
+
+@pytest.mark.req("T2")
+def test_an_outage_of_somebody_else_may_pass() -> None:
+    """A run that had nothing but passing trouble is started again, not parked."""
+
+    class Outage(Faulty):
+        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
+            raise PassingTrouble("no answer")
+
+    core = made(Outage([]), error_budget=5)
+    core.receive("feed", market([candle(n, 1) for n in range(9)]))
+    until_raised(core, Taken(), CannotGoOn)
+
+
+@pytest.mark.req("T2")
+def test_user_code_that_ends_the_process_is_an_error_of_it() -> None:
+    """SystemExit costs one evaluation."""
+
+    class Leaving(Faulty):
+        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
+            raise SystemExit(0)
+
+    assert 2 == len(drive(made(Leaving([])), candles([1, 2, 3])).named("strategy failed"))

@@ -8,6 +8,7 @@ import pytest
 
 from workers.shared.config import decode
 from workers.shared.exits import PersonMustLook
+from workers.strategy.choice import choose
 from workers.strategy.config import StrategyConfig
 from workers.strategy.loading import load
 from workers.strategy.ma_cross import MaCross
@@ -31,6 +32,20 @@ class Picky(Strategy):
     def __init__(self, parameters):
         raise OSError("no model file")
 
+class NoSuper(Strategy):
+    def __init__(self, parameters):
+        pass
+
+class OtherArguments(Strategy):
+    def on_candle(self, candle):
+        return []
+
+class OtherParameters(Strategy):
+    Parameters = dict
+
+class Endless(Strategy):
+    warmup = "all of them"
+
 NotAClass = 3
 """
 
@@ -39,6 +54,7 @@ NotAClass = 3
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "mine.py").write_text(OWN)
     (tmp_path / "broken.py").write_text("1 / 0")
+    (tmp_path / "typo.py").write_text("x = 1\ny = = 2\n")
     (tmp_path / "quits.py").write_text("raise SystemExit(3)")
     return tmp_path
 
@@ -87,6 +103,11 @@ def test_class_in_a_package() -> None:
         ("broken.py:Mine", "importing it raised ZeroDivisionError"),
         ("quits.py:Mine", "importing it raised SystemExit"),
         ("mine.py:Picky", "its constructor raised OSError: no model file"),
+        ("mine.py:NoSuper", "does not call super().__init__(parameters)"),
+        ("mine.py:OtherArguments", "on_candle is called as on_candle(self, context, candle): too many"),
+        ("mine.py:OtherParameters", "its Parameters are no subclass of StrategyParameters"),
+        ("mine.py:Endless", "its warmup is 'all of them', not a number of candles"),
+        ("typo.py:Mine", "importing it raised SyntaxError: invalid syntax (typo.py, line 2)"),
         ("no.such.package:Mine", "No module named"),
         ("workers.strategy.ma_cross:Nothing", "no such class"),
     ],
@@ -104,6 +125,7 @@ def test_what_cannot_be_loaded_is_one_sentence(folder: Path, name: str, told: st
     ("config", "told"),
     [
         ({"interval": "often"}, "interval must be a duration"),
+        ({"interval": -1}, "interval must be a duration"),
         ({"error_budget": -1}, "strategy.config.error_budget"),
         ({"keep_signals_for": "ever"}, "keep_signals_for must be a duration"),
         ({"inputs": ["feed", "feed"]}, "twice"),
@@ -118,3 +140,35 @@ def test_a_section_that_cannot_be_obeyed_is_refused(config: dict[str, object], t
         decode(config, StrategyConfig, "strategy")
 
     assert told in str(caught.value)
+
+
+@pytest.mark.req("T8")
+@pytest.mark.parametrize(
+    ("said", "interval_ms"), [(True, 5000), (False, 0), ("250ms", 250), (1, 1000), (2.5, 2500), ("0s", 0)]
+)
+def test_the_interval_is_five_seconds_when_only_asked_for(said: object, interval_ms: int) -> None:
+    """Also as the environment says it: SUPERVISOR__STRATEGY__INTERVAL=1 is a number."""
+    assert interval_ms == decode({"interval": said}, StrategyConfig, "strategy").interval_ms
+
+
+def test_a_helper_beside_the_file_can_be_imported(folder: Path) -> None:
+    """The folder of the file is searched last."""
+    (folder / "helper_of_mine.py").write_text("LENGTH = 9")
+    text = OWN.replace(
+        "return self.parameters.lookback", "import helper_of_mine; return helper_of_mine.LENGTH"
+    )
+    (folder / "mine.py").write_text(text)
+
+    assert 9 == load("mine.py:Mine", {}, child="strategy", folder=folder).warmup
+
+
+@pytest.mark.req("T6")
+def test_fills_need_the_broker(folder: Path) -> None:
+    """A strategy that hears fills and is not told of any is a mistake in the tree file."""
+    (folder / "mine.py").write_text(
+        OWN + "    \nclass Hears(Mine):\n    def on_fill(self, context, fill): pass\n"
+    )
+    config = decode({"strategy": "mine.py:Hears"}, StrategyConfig, "strategy")
+
+    with pytest.raises(PersonMustLook, match="so the broker must be named too"):
+        choose(config, child="strategy", folder=folder)

@@ -1,0 +1,221 @@
+"""What the notifier sees of the tree: replays, new errors, health, and whom it pings."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from protocol.errors import NoAnswer
+from protocol.messages.market import Instrument
+from protocol.messages.stream import AccountRole, MarketRole, Role
+from tests.support.deadline import until
+from workers.notifier import sight, watch
+from workers.notifier.watch import Watch
+
+LIVE = MarketRole(symbol="X", timeframe="1m", instrument=Instrument(), lockstep=False)
+RECORDED = MarketRole(symbol="X", timeframe="1m", instrument=Instrument(), lockstep=True)
+
+
+def child(
+    name: str, state: str = "ready", *, errors: int = 0, last_error: str | None = None
+) -> dict[str, Any]:
+    """Return a child of the status."""
+    return {
+        "id": name,
+        "type": "worker",
+        "state": state,
+        "incarnation": 1,
+        "health": "healthy",
+        "uptime": 3.0,
+        "restarts": 0,
+        "counters": {"errors": errors},
+        "last_error": last_error,
+        "last_exit": None,
+        "waiting_for": None,
+        "next_restart_in": None,
+    }
+
+
+def tree(*children: dict[str, Any], health: str = "healthy", state: str = "running") -> dict[str, Any]:
+    """Return a status."""
+    root = {"state": state, "health": health, "uptime": 60.0, "config": "tree.toml"}
+    return {"root": root, "children": list(children)}
+
+
+class FakeRoot:
+    """A root that says what the test likes; ``there`` False: nobody listens."""
+
+    def __init__(self, status: dict[str, Any], **roles: Role) -> None:
+        self.said, self.roles, self.there, self.asked = status, roles, True, 0
+
+    def status(self) -> dict[str, Any]:
+        """Answer, or not."""
+        self.asked += 1
+        if not self.said:
+            raise NoAnswer("root", 1.0)
+        return self.said
+
+    def role(self, name: str) -> Role | None:
+        """Say what a child's stream is."""
+        return self.roles.get(name)
+
+
+def watching(
+    root: FakeRoot, use: Callable[[Watch, list[Any]], Awaitable[None]], url: str | None = None
+) -> None:
+    """Run ``use`` beside a watch."""
+
+    async def run() -> None:
+        complaints: list[Any] = []
+        watch = Watch("notifier", root, lambda *it: complaints.append(it), dead_man_url=url)  # type: ignore[arg-type]
+        task = asyncio.create_task(watch(lambda: None))
+        try:
+            await use(watch, complaints)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.req("N1")
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        (FakeRoot(tree(child("feed"), child("broker")), feed=LIVE, broker=AccountRole()), True),
+        (FakeRoot(tree(child("feed"), child("broker")), feed=RECORDED, broker=AccountRole()), False),
+        (FakeRoot(tree(child("a"), child("b", "parked"))), True),
+    ],
+    ids=["live", "replay", "no market"],
+)
+def test_messages_leave_unless_a_recording_is_traded(root: FakeRoot, expected: bool) -> None:
+    """Told by the feed itself, whatever it is called."""
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        assert await watch.goes_out() == expected
+
+    watching(root, use)
+
+
+@pytest.mark.req("N1")
+def test_messages_wait_until_it_is_known_whether_this_is_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feed that is still starting may yet say so."""
+    monkeypatch.setattr(watch, "SOON_S", 0.005)
+    root = FakeRoot(tree(child("feed", "starting"), child("broker")))
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        answer = asyncio.create_task(watch.goes_out())
+        await until(lambda: root.asked > 2, what="some looks")
+        assert not answer.done()
+        root.roles["feed"] = RECORDED
+        root.said = tree(child("feed"), child("broker"))
+        assert await answer is False
+
+    watching(root, use)
+
+
+def test_nobody_who_answers_does_not_hold_messages_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while they go out."""
+    monkeypatch.setattr(watch, "SOON_S", 0.005)
+    monkeypatch.setattr(watch, "UNDECIDED_S", 0.05)
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        assert await watch.goes_out()
+
+    watching(FakeRoot({}), use)
+
+
+def test_new_errors_of_children_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that came since the last look; not what was there before, nor the notifier's own."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.005)
+    before = (child("feed", errors=3, last_error="old"), child("notifier"))
+    root = FakeRoot(tree(*before))
+
+    async def use(watch: Watch, complaints: list[Any]) -> None:
+        await until(lambda: root.asked > 2, what="some looks")
+        root.said = tree(
+            child("feed", errors=5, last_error="no route"), child("notifier", errors=9, last_error="x")
+        )
+        await until(lambda: complaints, what="a complaint")
+        seen = root.asked
+        await until(lambda: root.asked > seen + 2, what="more looks")
+        assert complaints == [("feed", "no route", 2)]
+        assert watch.children() == {"feed": "ready", "notifier": "ready"}
+
+    watching(root, use)
+
+
+class _Monitor(BaseHTTPRequestHandler):
+    called: list[str]
+    status = 200
+
+    def do_GET(self) -> None:
+        type(self).called.append(self.path)
+        self.send_response(type(self).status)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.req("N5")
+def test_an_outside_monitor_is_called_while_the_tree_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not while anything is critical; a monitor that refuses is seen in health, without its address."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.005)
+    _Monitor.called = []
+    _Monitor.status = 200
+    monitor = ThreadingHTTPServer(("127.0.0.1", 0), _Monitor)
+    monitor.block_on_close = True
+    thread = threading.Thread(target=monitor.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    root = FakeRoot(tree(child("feed")))
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        await until(lambda: len(_Monitor.called) >= 2, what="two calls")
+        root.said = tree(child("feed"), health="critical")
+        asked = root.asked
+        await until(lambda: root.asked > asked + 1, what="a look")
+        calls = len(_Monitor.called)
+        asked = root.asked
+        await until(lambda: root.asked > asked + 3, what="more looks")
+        assert len(_Monitor.called) == calls
+        _Monitor.status, root.said = 503, tree(child("feed"))
+        await until(lambda: watch.condition().reasons, what="a reason")
+        assert watch.condition().reasons == ("dead-man ping: status 503",)
+
+    try:
+        watching(root, use, f"http://127.0.0.1:{monitor.server_port}/ping/secret-id")
+    finally:
+        monitor.shutdown()
+        thread.join()
+        monitor.server_close()
+    assert set(_Monitor.called) == {"/ping/secret-id"}
+
+
+@pytest.mark.req("N4")
+def test_why_tells_the_last_end_and_what_is_next() -> None:
+    """From the status alone."""
+    feed = child("feed", "backoff", last_error="boom")
+    feed |= {
+        "last_exit": {
+            "at": "2026-01-01T00:00:00Z",
+            "code": 1,
+            "signal": None,
+            "reason": "crashed",
+            "uptime": 61.0,
+        },
+        "next_restart_in": 4.0,
+    }
+
+    assert sight.why_text("feed", tree(feed)).splitlines() == [
+        "feed: backoff, healthy, up 3s",
+        "Last end: crashed (code 1) at 2026-01-01T00:00:00Z, up 1m 1s",
+        "Last error: boom",
+        "Next try in 4s",
+    ]
+    assert sight.why_text("fed", tree(feed)) == "There is no child 'fed'; there are: feed"

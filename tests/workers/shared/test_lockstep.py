@@ -1,0 +1,78 @@
+"""Several strategies on one recording, row by row: one ledger, whoever is late, away, or comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.workers.shared.chain import SEVERAL, WAVES, add_chain, books, finished, start_all
+from tests.workers.shared.world import World, world
+
+ROWS = WAVES[:80]
+
+
+@pytest.fixture(autouse=True)
+def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the brokers of a simulated world, one after the other, live in this one process."""
+    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)
+
+
+@pytest.fixture
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    """Give the books of a run in which all were there all the time."""
+    with world(tmp_path_factory.mktemp("quiet")) as made:
+        add_chain(made, ROWS, SEVERAL)
+        start_all(made)
+        made.run_until(lambda: finished(made))
+        return books(made)
+
+
+def handled(made: World) -> int:
+    process = made.children["broker"].process
+    assert process is not None
+    cursor = process.worker.journal.cursor("feed")
+    return cursor.seq if cursor else 0
+
+
+@pytest.mark.req("X2", "T6")
+@pytest.mark.parametrize("away", SEVERAL)
+def test_all_wait_for_a_member_that_is_away_and_say_so(
+    tmp_path: Path, expected: dict[str, object], away: str
+) -> None:
+    """Parked or in backoff: nobody trades without it, status names it, and then all go on."""
+    with world(tmp_path) as made:
+        add_chain(made, ROWS, SEVERAL, speed=6000)
+        start_all(made)
+        made.run(0.3)
+        made.kill(away)
+        made.run(0.5)
+        stood = handled(made)
+        made.run(10.0)
+        beat = made.root.beats("broker")[-1]
+        assert (stood, away) == (handled(made), beat.waiting_for)
+        assert f"waiting for {away}" in beat.reasons
+        assert stood < len(ROWS)
+
+        made.start(away)
+        made.run_until(lambda: finished(made))
+        assert expected == books(made)
+
+
+@pytest.mark.req("X2", "T6")
+@pytest.mark.parametrize("away", SEVERAL)
+def test_a_member_that_never_came_holds_up_the_first_row(
+    tmp_path: Path, expected: dict[str, object], away: str
+) -> None:
+    """The members are those of the tree file, also one that was never seen."""
+    with world(tmp_path) as made:
+        add_chain(made, ROWS, SEVERAL)
+        for name in made.children:
+            if name != away:
+                made.start(name)
+        made.run(10.0)
+        assert (0, away) == (handled(made), made.root.beats("broker")[-1].waiting_for)
+
+        made.start(away)
+        made.run_until(lambda: finished(made))
+        assert expected == books(made)

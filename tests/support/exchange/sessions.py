@@ -59,7 +59,7 @@ class Session:
     def rest(self, path: str, query: Mapping[str, str]) -> str | None:
         """Answer a question about grids, the time, or the past."""
         if path.endswith("/time"):
-            return json.dumps({"serverTime": now_ms(), "time": now_ms()})
+            return clock(now_ms())
         return _grids(path, query) or self.history(path)
 
     def history(self, path: str) -> str | None:
@@ -106,6 +106,12 @@ def _grids(path: str, query: Mapping[str, str]) -> str | None:
     if path.endswith("/public/instruments"):
         return answer(f"instType={query['instType']}")
     return GRIDS.get(path)
+
+
+def clock(at_ms: int) -> str:
+    """Answer what time it is, in the forms of all exchanges at once."""
+    forms = {"serverTime": at_ms, "time": at_ms, "code": "0", "data": [{"ts": str(at_ms)}], "error": []}
+    return json.dumps({**forms, "result": {"unixtime": at_ms // 1000}})
 
 
 def _fresh(frame: Frame) -> Frame:

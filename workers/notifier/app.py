@@ -17,7 +17,7 @@ from workers.notifier.channels import Senders
 from workers.notifier.config import NotifierConfig, refuse_unfit
 from workers.notifier.core import Around, NotifierCore
 from workers.notifier.kinds import Words
-from workers.notifier.listening import Listening
+from workers.notifier.listening import STRANGERS, Listening
 from workers.notifier.obeying import Obeying
 from workers.notifier.outbox import TABLES, Outbox
 from workers.notifier.problems import Credentials, credentials
@@ -52,6 +52,7 @@ def build(context: Context) -> Worker:
         boot=_boot_id(),
         queued=outbox.queued,
         total=outbox.total,
+        strangers=lambda: outbox.noted(STRANGERS) or 0,
         posted=helpers.posted,
         equity=books.equity,
         children=helpers.children,

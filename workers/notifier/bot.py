@@ -53,14 +53,19 @@ class Bot:
     def __init__(self, token: str, base_url: str) -> None:
         self._token, self._base = token, base_url.rstrip("/")
         self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
 
     async def call(self, method: str, arguments: Mapping[str, Any], *, within_s: float = 0.0) -> Reply:
         """Call a method; a long poll may take ``within_s`` longer than other calls."""
+        try:
+            client = await self._connected()
+        except (OSError, ValueError) as error:
+            return Failed(self._cleaned(f"no client can be made: {_words(error)}"), certain=True)
         import httpx
 
         try:
             async with asyncio.timeout(WHOLE_TIMEOUT_S + within_s):
-                status, headers, body = await self._post(method, arguments, TIMEOUT_S + within_s)
+                status, headers, body = await self._post(client, method, arguments, TIMEOUT_S + within_s)
         except TimeoutError:
             return Failed("no answer in time")
         except (
@@ -80,27 +85,23 @@ class Bot:
         if client is not None:
             await client.aclose()
 
+    async def _connected(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                self._client = await asyncio.to_thread(_opened)
+            return self._client
+
     async def _post(
-        self, method: str, arguments: Mapping[str, Any], timeout_s: float
+        self, client: httpx.AsyncClient, method: str, arguments: Mapping[str, Any], timeout_s: float
     ) -> tuple[int, httpx.Headers, bytes]:
         url = f"{self._base}/bot{self._token}/{method}"
-        async with self._opened().stream("POST", url, json=dict(arguments), timeout=timeout_s) as response:
+        async with client.stream("POST", url, json=dict(arguments), timeout=timeout_s) as response:
             body = b""
             async for piece in response.aiter_bytes():
                 body += piece
                 if len(body) >= LONGEST_REPLY:
                     break
             return response.status_code, response.headers, body
-
-    def _opened(self) -> httpx.AsyncClient:
-        if self._client is None:
-            import httpx
-
-            quieten()
-            # Two places at most: one for messages, one for the long poll.
-            limits = httpx.Limits(max_connections=4, max_keepalive_connections=2)
-            self._client = httpx.AsyncClient(follow_redirects=False, limits=limits)
-        return self._client
 
     def _reply(self, status: int, headers: httpx.Headers, said: Mapping[str, Any]) -> Reply:
         if status == 200 and said.get("ok") is True:
@@ -122,6 +123,16 @@ class Bot:
 
     def _cleaned(self, text: str) -> str:
         return cleaned(text, self._token)
+
+
+def _opened() -> httpx.AsyncClient:
+    """Make a client; in a thread, for to import it and to read all certificates takes a tenth of a second."""
+    import httpx
+
+    quieten()
+    # Two places at most: one for messages, one for the long poll.
+    limits = httpx.Limits(max_connections=4, max_keepalive_connections=2)
+    return httpx.AsyncClient(follow_redirects=False, limits=limits)
 
 
 def _words(error: Exception) -> str:

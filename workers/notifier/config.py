@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 from msgspec import Struct, field
 
 from workers.notifier.kinds import Delivery, check_kinds, check_template
+from workers.notifier.schedule import zone_of
 from workers.shared.config import WorkerConfig
 from workers.shared.duration import seconds
 from workers.shared.exits import PersonMustLook
@@ -139,7 +140,7 @@ def variable_of(url: str) -> str | None:
 
 def _known_zone(name: str) -> None:
     try:
-        ZoneInfo(name)
+        zone_of(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
             f'time_zone must be a name that this machine knows, such as "Europe/Berlin", found {name!r}'

@@ -76,6 +76,7 @@ class Around:
     boot: str | None = None
     queued: Callable[[], int] = lambda: 0
     total: Callable[[], int] = lambda: 0
+    strangers: Callable[[], int] = lambda: 0
     posted: Callable[[], None] = lambda: None
     equity: Callable[[int], Equity] = lambda _since_ms: ()
     children: Callable[[], Mapping[str, str] | None] = lambda: None
@@ -166,11 +167,17 @@ class NotifierCore:
         return None
 
     def counters(self) -> dict[str, int | str | None]:
-        """Lifetime figures: messages that need no more sending, those that do, the last heartbeat."""
+        """Lifetime figures: messages that need no more sending, those that do, texts of strangers, the last
+        heartbeat."""
         queued = self._around.queued()
         last = self._state.last_heartbeat_ms
         last_heartbeat = None if last is None else iso_ms(last)
-        return {"sent": self._around.total() - queued, "queued": queued, "last_heartbeat": last_heartbeat}
+        return {
+            "sent": self._around.total() - queued,
+            "queued": queued,
+            "strangers": self._around.strangers(),
+            "last_heartbeat": last_heartbeat,
+        }
 
     @property
     def demo(self) -> bool:

@@ -65,7 +65,7 @@ class Delivery:
         self._sent: deque[float] = deque(maxlen=REMEMBERED)
         self._failures = 0
         self._trouble: str | None = None
-        self._flight: asyncio.Task[None] | None = None
+        self._flight: asyncio.Task[float] | None = None
 
     def posted(self) -> None:
         """Learn that there are new messages in the outbox."""
@@ -101,9 +101,10 @@ class Delivery:
             if letter is not None:
                 # A stop must not tear what is on its way: nobody would know whether it arrived.
                 self._flight = asyncio.create_task(self._try(letter))
-                await asyncio.shield(self._flight)
+                await asyncio.sleep(await asyncio.shield(self._flight))
 
-    async def _try(self, letter: Letter) -> None:
+    async def _try(self, letter: Letter) -> float:
+        """Send it once; returns how long to wait before the next attempt."""
         if not letter.tried:
             await self._outbox.until_written(
                 lambda: self._outbox.mark_tried(self.name, letter.number, tried=True)
@@ -112,7 +113,7 @@ class Delivery:
         outcome = await self._channel.send(page(letter, _now_ms()), silent=letter.silent)
         if not isinstance(outcome, Refused):
             await self._took(letter)
-            return
+            return 0.0
         self._failed(outcome)
         if outcome.certain and not letter.tried:
             await self._outbox.until_written(
@@ -120,7 +121,7 @@ class Delivery:
             )
         if outcome.hopeless and self._failures >= HOPELESS_TRIES:
             await self._set_aside(letter, outcome.why)
-        await asyncio.sleep(self._pace.pause_s(outcome, self._failures))
+        return self._pace.pause_s(outcome, self._failures)
 
     async def _took(self, letter: Letter) -> None:
         if self._trouble is not None:
@@ -137,7 +138,7 @@ class Delivery:
 
     def _failed(self, outcome: Refused) -> None:
         self._failures += 1
-        if outcome.why != self._trouble:
+        if self._trouble is None:  # what it is now is in health; a log line each would be a flood
             facts = {"channel": self.name, "why": outcome.why, "queued": self._outbox.queued()}
             logger.bind(**facts).warning("notification not delivered")
         self._trouble = outcome.why

@@ -153,7 +153,7 @@ class Listening:
 
     async def _failed(self, reply: Failed) -> None:
         self._failures += 1
-        if reply.why != self._trouble:
+        if self._trouble is None:
             logger.bind(why=reply.why).warning("commands are not heard")
         self._trouble = reply.why
         await asyncio.sleep(self._pace.pause_s(reply, self._failures))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from zoneinfo import ZoneInfo
 
 from workers.notifier.day import Tally, largest_drawdown, sparkline
 from workers.notifier.message import Told
+from workers.notifier.schedule import zone_of
 from workers.notifier.trades import amount
 from workers.notifier.wording import duration
 
@@ -63,4 +63,4 @@ def rebooted(seen_ms: int, at_ms: int) -> Told:
 
 
 def _local(at_ms: int, zone: str) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=ZoneInfo(zone)):%Y-%m-%d %H:%M %Z}"
+    return f"{datetime.fromtimestamp(at_ms / 1000, tz=zone_of(zone)):%Y-%m-%d %H:%M %Z}"

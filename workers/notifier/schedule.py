@@ -6,7 +6,7 @@ later, whatever the others do.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -125,14 +125,15 @@ class Daily(Struct):
 
     def _on(self, day: date) -> int:
         hour, minute = divmod(self.minute, 60)
-        local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=_zone(self.zone))
+        local = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone_of(self.zone))
         return round(local.timestamp() * 1000)
 
 
 def _local(at_ms: int, zone: str) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, tz=_zone(zone))
+    return datetime.fromtimestamp(at_ms / 1000, tz=zone_of(zone))
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
+def zone_of(name: str) -> tzinfo:
+    """Return the time zone of that name; UTC needs no files. Raises ZoneInfoNotFoundError and ValueError."""
+    return UTC if name == "UTC" else ZoneInfo(name)

@@ -6,7 +6,7 @@ import asyncio
 import time
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +31,8 @@ from workers.shared.exits import PersonMustLook
 
 NOTIFIER: Final = "workers.notifier:main"
 TRIES: Final = 5
+HOPELESS: Final = 3
+"""A channel that took none of the first messages is not tried with the others."""
 
 
 @click.group("notify")
@@ -77,14 +79,18 @@ class _Target:
 @dataclass
 class _Report:
     name: str
-    sent: int
-    seconds: float
-    failed: dict[str, str]
+    wanted: int
+    sent: int = 0
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
-        head = f"{self.name}: {self.sent} of {self.sent + len(self.failed)} sent in {self.seconds:.1f} s"
-        return "\n".join([head, *(f"  {kind}: {why}" for kind, why in self.failed.items())])
+        head = f"{self.name}: {self.sent} of {self.wanted} sent in {self.seconds:.1f} s"
+        kinds: dict[str, list[str]] = {}
+        for kind, why in self.failed.items():
+            kinds.setdefault(why, []).append(kind)
+        return "\n".join([head, *(f"  {', '.join(names)}: {why}" for why, names in kinds.items())])
 
 
 async def _send(targets: list[_Target], messages: list[tuple[str, str, bool]]) -> list[_Report]:
@@ -93,7 +99,7 @@ async def _send(targets: list[_Target], messages: list[tuple[str, str, bool]]) -
 
 async def _send_all(target: _Target, messages: list[tuple[str, str, bool]]) -> _Report:
     began, sent = time.monotonic(), list[float]()
-    report = _Report(target.name, 0, 0.0, {})
+    report = _Report(target.name, len(messages))
     try:
         for kind, text, silent in messages:
             await asyncio.sleep(target.pace.wait_s(sent, time.monotonic()))
@@ -103,6 +109,8 @@ async def _send_all(target: _Target, messages: list[tuple[str, str, bool]]) -> _
                 report.sent += 1
             else:
                 report.failed[kind] = why
+            if not report.sent and len(report.failed) == HOPELESS:
+                break
     finally:
         await target.channel.close()
     report.seconds = time.monotonic() - began

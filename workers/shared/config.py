@@ -17,6 +17,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 UNKNOWN_KEY = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`(?: - at `\$(?P<path>[^`]*)`)?$")
 LOCATED = re.compile(r"(?P<what>.*) - at `\$(?P<path>[^`]*)`$", re.DOTALL)
+SECRETIVE = re.compile("token|secret|password|key|url", re.IGNORECASE)
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -62,7 +63,9 @@ def _explained(message: str, config: dict[str, Any], kind: type, prefix: str) ->
         return BadConfig(key=f"{prefix}{path}.{key}", found=key, problem=_unknown(key, _keys(kind, path)))
     located = LOCATED.match(message)
     what, path = (located["what"], located["path"]) if located else (message, "")
-    return BadConfig(key=f"{prefix}{path}", found=_value(config, path), problem=_allowed(what, kind, path))
+    return BadConfig(
+        key=f"{prefix}{path}", found=_shown(_value(config, path)), problem=_allowed(what, kind, path)
+    )
 
 
 def _unknown(key: str, known: tuple[str, ...]) -> str:
@@ -83,6 +86,19 @@ def _value(config: Any, path: str) -> Any:
         except (KeyError, IndexError, TypeError):
             return None
     return config
+
+
+def _shown(value: Any) -> Any:
+    """What of a value may be shown: no address, which may hold secrets, and nothing that is named as one."""
+    match value:
+        case dict():
+            return {key: "***" if SECRETIVE.search(str(key)) else _shown(held) for key, held in value.items()}
+        case list() | tuple():
+            return [_shown(held) for held in value]
+        case str() if "://" in value:
+            return f"{value.partition('://')[0]}://***"
+        case _:
+            return value
 
 
 def _keys(kind: type, path: str) -> tuple[str, ...]:

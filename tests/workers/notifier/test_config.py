@@ -121,6 +121,19 @@ def test_telegram_is_used_where_there_are_credentials(
     assert built(state_dir, deliver="log").services == ()
 
 
+@pytest.mark.req("H4")
+def test_a_mistake_in_the_section_shows_none_of_its_addresses() -> None:
+    """They hold secrets; what is told is where the mistake is."""
+    with pytest.raises(BadConfig) as caught:
+        read(urls=["discord://id/very-secret"], daily_at="noon")
+    with pytest.raises(BadConfig) as nested:
+        read(telegram={"token": "very-secret", "base_url": "ftp://x"})
+
+    assert "daily_at must be a time of day" in str(caught.value)
+    assert "base_url must be https" in str(nested.value)
+    assert "very-secret" not in f"{caught.value}{nested.value}"
+
+
 ENVIRONMENT = {"TELEGRAM_BOT_TOKEN": "12:abc", "TELEGRAM_CHAT_ID": "-42"}
 
 

@@ -18,7 +18,7 @@ from tests.support.deadline import wait_until
 from tests.support.rootprocess import RootProcess
 from tests.support.telegram import FakeTelegram
 from tests.system.conftest import Start, start
-from tests.workers.notifier.test_tree import fake
+from tests.workers.notifier.test_tree import fake, told
 
 __all__ = ["fake", "start"]
 
@@ -100,6 +100,7 @@ instrument = {{ tick = "1", step = "0.0001", contract = "linear" }}
 
 
 @pytest.mark.req("N1")
+@pytest.mark.slow
 def test_a_replay_faster_than_life_rings_nobodys_telephone(
     start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
 ) -> None:
@@ -110,11 +111,11 @@ def test_a_replay_faster_than_life_rings_nobodys_telephone(
     root.wait_ready(["notifier", *OTHERS])
     trades_on(root)
 
-    def told() -> list[str]:
+    def logged() -> list[str]:
         lines = root.command("logs", "notifier", "--json", "--grep", "notification").stdout.splitlines()
         return [line for line in lines if json.loads(line).get("kind") == "trade_opened"]
 
-    wait_until(told, what="a trade in the log")
+    wait_until(logged, what="a trade in the log")
     wait_until(lambda: root.children()["notifier"]["counters"]["queued"] == 0, what="nothing that waits")
     assert root.children()["notifier"]["counters"]["sent"] > 0
     assert fake.asked == []
@@ -155,3 +156,27 @@ def test_a_telegram_that_never_answers_disturbs_nobody(
     assert fake.asked
     assert fake.taken == []
     assert root.interrupt() == 0
+
+
+@pytest.mark.req("N1")
+@pytest.mark.req("N4")
+@pytest.mark.slow
+def test_trading_is_told_of_and_ruled_from_a_chat(
+    start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
+) -> None:
+    """Trades arrive opened and closed; the kill switch asks back, then the broker halts."""
+    path = tmp_path / "tree.toml"
+    tree = TREE.format(base_url=fake.base_url, recording=recent_recording)
+    path.write_text(tree.replace("program:main", "program:loud"))
+    root = start("--config", str(path))
+    root.wait_ready(["notifier", *OTHERS])
+    told(fake, "Opened ")
+    told(fake, "Closed ")
+    fake.say("/profit")
+    told(fake, "after fees of")
+
+    fake.say("/killswitch")
+    code = told(fake, "/killswitch: sure?").split("send /killswitch ")[1].split()[0]
+    fake.say(f"/killswitch {code}")
+    told(fake, "broker: told")
+    told(fake, "Trading is halted")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import zoneinfo
 from datetime import UTC, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -10,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.notifier.schedule import AGAIN_MS, Daily, Every
+from workers.notifier.config import NotifierConfig
+from workers.notifier.schedule import AGAIN_MS, Daily, Every, zone_of
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -117,3 +120,17 @@ def test_another_hour_in_the_configuration_makes_nothing_due() -> None:
 
     assert not daily.take(START + HOUR)
     assert Every(0, last_ms=5).remaining_ms(10**12) is None
+
+
+def test_utc_needs_no_files_of_time_zones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without them, such as a small container, runs with the defaults."""
+    monkeypatch.setitem(sys.modules, "tzdata", None)
+    zoneinfo.reset_tzpath(to=[])
+    try:
+        zone_of.cache_clear()
+        NotifierConfig()
+        assert Daily(60).next_after(START) == START + HOUR
+        with pytest.raises(ValueError, match="time_zone must be a name that this machine knows"):
+            NotifierConfig(time_zone="Europe/Madrid")
+    finally:
+        zoneinfo.reset_tzpath()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +131,19 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     assert isinstance(outcome, Refused)
     assert outcome.why == "no answer in time"
     assert not outcome.certain
+
+
+def test_certificates_that_cannot_be_read_are_a_refusal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As everything else that may be wrong outside."""
+    (tmp_path / "bad.pem").write_text("no certificate")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bad.pem"))
+    with telegram_server() as fake:
+        outcome = send(fake)
+
+    assert isinstance(outcome, Refused)
+    assert "no client can be made" in outcome.why
 
 
 @pytest.mark.parametrize(

@@ -108,3 +108,16 @@ def test_what_was_due_before_anything_was_held_is_nothing() -> None:
         funding=[Due(0, D("0.01"))],
     ).run()
     assert bench.rows("SELECT * FROM funding") == []
+
+
+def test_a_file_that_ends_before_the_data_is_said_once_to_have_ended() -> None:
+    """A day after its last time, while something is held."""
+    bench = Bench(
+        [candle(row, "100") for row in (1, 2, 3, 1500, 1501)],
+        {"s": [order(1, size=ONE), Through(5)]},
+        contract="linear",
+        funding=[Due(0, D("0.01"))],
+    ).run()
+
+    lines = [line.message for step in bench.steps for line in step.logs]
+    assert lines.count("funding unknown") == 1

@@ -38,7 +38,6 @@ from workers.broker.sizing import fillable
 from workers.broker.state import BrokerState
 from workers.broker.trailing import raised
 
-
 RAN_OUT_MS: Final = 86_400_000
 """So long after the last time of the funding file it is said to have ended: no venue waits longer than a day.
 """

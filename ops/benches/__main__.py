@@ -6,18 +6,23 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 
-from ops.benches import idle, restart, scale
+from ops.benches import idle, latency, restart, scale
 from ops.benches.row import Row
 
 Bench = Callable[[argparse.Namespace], Iterator[Row]]
-BENCHES: dict[str, Bench] = {"restart": restart.run, "idle": idle.run, "scale": scale.run}
+BENCHES: dict[str, Bench] = {
+    "restart": restart.run,
+    "latency": latency.run,
+    "idle": idle.run,
+    "scale": scale.run,
+}
 
 
 def main() -> int:
     """Run what the command line names; 2 when there is no such benchmark."""
     parser = argparse.ArgumentParser(prog="ops/bench", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME", help=", ".join(BENCHES))
-    for name, module in (("restart", restart), ("idle", idle), ("scale", scale)):
+    for name, module in (("restart", restart), ("latency", latency), ("idle", idle), ("scale", scale)):
         bench = names.add_parser(name, description=module.__doc__)
         bench.add_argument("--json", action="store_true", help="print JSON Lines")
         module.add_options(bench)

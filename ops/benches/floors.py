@@ -9,13 +9,16 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import multiprocess
+import zmq
 
 _BARE_PYTHON = """
 import os, sys, time
@@ -108,3 +111,55 @@ def bare_forkserver(preload: list[str]) -> Iterator[BareForkserver]:
         yield floor
     finally:
         floor.end()
+
+
+_BARE_RELAY = """
+import sys, zmq
+context = zmq.Context()
+source, target = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+source.bind(sys.argv[1])
+target.connect(sys.argv[2])
+while True:
+    target.send(source.recv())
+"""
+
+
+class BareHops:
+    """A small message from here through bare pyzmq processes and back, over so many hops of ipc."""
+
+    def __init__(self, hops: int, folder: Path) -> None:
+        names = [f"ipc://{folder}/{nth}" for nth in range(hops)]
+        self._context = zmq.Context()
+        self._home = self._context.socket(zmq.PULL)
+        self._home.bind(names[-1])
+        self._relays = [
+            subprocess.Popen([sys.executable, "-c", _BARE_RELAY, *pair]) for pair in pairwise(names)
+        ]
+        self._out = self._context.socket(zmq.PUSH)
+        self._out.connect(names[0])
+        self.sample()
+
+    def sample(self) -> float:
+        """Seconds for one."""
+        began = time.perf_counter()
+        self._out.send(b"price")
+        self._home.recv()
+        return time.perf_counter() - began
+
+    def end(self) -> None:
+        """End the processes."""
+        for relay in self._relays:
+            relay.kill()
+            relay.wait()
+        self._context.destroy(0)
+
+
+@contextmanager
+def bare_hops(hops: int) -> Iterator[BareHops]:
+    """Give the processes and end them."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        made = BareHops(hops, Path(folder))
+        try:
+            yield made
+        finally:
+            made.end()

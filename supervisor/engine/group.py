@@ -172,6 +172,7 @@ class SupervisorNode(ChildNode):
 
     def _release(self, child: Node) -> None:
         child.gone = True
+        child.record = Record.STOPPED  # a try to start it again may still wait in the lane
         child.answer_joiners(ok=False, detail="it was removed")
         child.death = None
         child.disarm_all()
@@ -190,9 +191,12 @@ class SupervisorNode(ChildNode):
         return outcome
 
     def start_all(self, members: Sequence[Node]) -> Operation[None]:
-        """Start those that shall run and do not, in order; the first failure ends it."""
+        """Start those that shall run and do not, in order; the first failure ends it.
+
+        Beneath a supervisor that is down, or on its way, nothing starts: its own start will see to them.
+        """
         for child in members:
-            if self.closing:
+            if self.closing or self.phase is Phase.DOWN:
                 return
             if child.phase is not Phase.DOWN or not self.recovery.may_start(child):
                 continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from supervisor.engine.changes import changes, needs_fresh_start, needs_new_process, obstacle, specs_beneath
-from supervisor.engine.child import Record
+from supervisor.engine.child import ChildNode, Record
 from supervisor.engine.commands import Reply, Report
 from supervisor.engine.context import Context
 from supervisor.engine.group import Node, SupervisorNode, beneath
@@ -44,7 +44,7 @@ class Reload:
         if self._root.closing:
             return "the tree is stopping"
         wanted = {child.id for child in specs_beneath(spec)}
-        leaving = [node.id for node in beneath(self._root) if node.leaving and node.id in wanted]
+        leaving = [node.id for node in beneath(self._root) if is_leaving(node) and node.id in wanted]
         if leaving:
             return f"still being removed, try again when it is gone: {', '.join(leaving)}"
         return obstacle(self._root.spec, spec)
@@ -137,3 +137,8 @@ class Reload:
     def _reply(self, request: str | None, *, ok: bool, detail: str) -> None:
         if request is not None:
             self._ctx.emit(Reply(request, self._root.id, ok, detail))
+
+
+def is_leaving(node: ChildNode) -> bool:
+    """Whether it is on its way out, by itself or with a group above it."""
+    return node.leaving or (node.parent is not None and is_leaving(node.parent))

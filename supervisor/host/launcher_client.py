@@ -161,6 +161,8 @@ class LauncherClient:
         return told
 
     async def _born(self, newborn: asyncio.Future[Standby]) -> Standby:
+        if newborn.done():  # as a rule; to set and clear an alarm takes longer than all the rest here
+            return newborn.result()
         try:
             async with asyncio.timeout(_ANSWER_PATIENCE):
                 return await newborn

@@ -6,8 +6,10 @@ unwritable directory never raises: what could not be written is counted, and tol
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -119,9 +121,12 @@ class LogFile:
 
     def _open(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         self._fd = os.open(self.path, flags, 0o640)
         status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):  # a pipe that somebody put there would block all logs for ever
+            self._release()
+            raise OSError(errno.EINVAL, "not a regular file", str(self.path))
         self._inode, self._size = status.st_ino, status.st_size
         self._born = self._time_of_first_line() or self._clock()
         # A crash may have torn the last line; the next one must not be glued to it.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from supervisor.engine.events import Event, Exited
 from supervisor.host.port import HostEvent
+
+PATIENCE_S: Final = 2.0
 
 
 class Words(Protocol):
@@ -42,7 +44,13 @@ class LastWord:
             self._tell(event)
             return
 
+        told = False
+
         def settled() -> None:
+            nonlocal told
+            if told:
+                return
+            told = True
             word = self._words.last_word(event.child, event.incarnation)
             self._tell(replace(event, detail=word or self._trouble(event.child, event.incarnation)))
 
@@ -54,3 +62,5 @@ class LastWord:
             self._loop.call_soon_threadsafe(settled)
 
         self._words.when_settled(event.child, event.incarnation, in_loop)
+        # A disk that hangs may hold up the reader: the end of a child must not wait for its log.
+        self._loop.call_later(PATIENCE_S, settled)

@@ -133,3 +133,34 @@ def test_differences_name_each_child_once() -> None:
     found = changes(old, new)
 
     assert (found.added, found.removed, found.changed, found.adjusted) == (("d",), ("b",), ("a", "g"), ())
+
+
+@pytest.mark.req("S12")
+def test_member_of_a_group_that_is_being_removed_cannot_be_added_elsewhere() -> None:
+    """Only the group counted as leaving: its members got a second process while the first one lived."""
+    world = World(group("root", group("g", worker("a")))).boot()
+    world.lives["a", 1] = Life(stops_in=3.0)
+    world.tell(events.TreeChanged(group("root"), "r1"))
+
+    world.tell(events.TreeChanged(group("root", worker("a")), "r2"))
+
+    assert world.replies[-1].detail == "still being removed, try again when it is gone: a"
+    assert len(world.alive["a"]) == 1
+    world.run_for(3.0)
+    assert reload(world, group("root", worker("a"))) == "added: a"
+
+
+@pytest.mark.req("S12")
+def test_reload_starts_nothing_beneath_a_group_whose_turn_has_not_come() -> None:
+    """A changed worker in a group that waits for the one before it came up before its group."""
+    late = group("g", worker("b"))
+    world = World(group("root", worker("a"), late, strategy="rest_for_one"))
+    world.script("a", Life(ready_after=5.0))
+    world.boot()
+
+    world.tell(events.TreeChanged(replace(world.engine._root.spec, children=(
+        worker("a"), group("g", worker("b", "walk")))), "r"))  # fmt: skip
+
+    assert world.alive["b"] == []
+    world.run_for(5.0)
+    assert (world.states(), len(world.alive["b"])) == ({"a": "ready", "g": "ready", "b": "ready"}, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 from collections.abc import Iterator
@@ -181,6 +182,25 @@ def test_moved_or_removed_file(tmp_path: Path) -> None:
 
     assert (tmp_path / "mine.jsonl").read_bytes() == line(1)
     assert (tmp_path / "feed.jsonl").read_bytes() == line(2)
+
+
+@pytest.mark.req("H4")
+def test_pipe_in_the_place_of_a_log_blocks_nobody(tmp_path: Path) -> None:
+    """Somebody put a FIFO there, and the one writer of all logs waited in it for ever."""
+    clock = Clock()
+    log = LogFile(tmp_path, "feed", clock=clock)
+    os.mkfifo(log.path)
+    for number in range(3000):  # more than a pipe holds
+        log.add(line(number))
+    assert not log.flush()
+
+    log.path.unlink()
+    clock.now += 60
+    log.add(line(3000))
+    assert log.flush()
+    assert log.dropped == 3000
+    assert numbers(tmp_path)[-1] == 3000
+    log.close()
 
 
 @pytest.mark.req("H4")

@@ -1,7 +1,8 @@
 """The reliable stream against a plain list, over a network that loses, repeats and reorders.
 
 The consumer's disk holds what it applied and its cursor, written together; the producer's disk is the list
-of what it committed. Either process may be killed at any point; only its disk is left.
+of what it committed, and how much of it it has forgotten. Either process may be killed at any point; only its
+disk is left. Live prices are on no disk: of each life of the producer the newest arrives, and none twice.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -28,6 +30,14 @@ class CommitPoint(Enum):
     AFTER_COMMIT = "committed"
 
 
+class TellPoint(Enum):
+    """Where a kill may find the producer on its way of a step."""
+
+    BEFORE_COMMIT = "made, not committed"
+    AFTER_COMMIT = "committed, not told"
+    AFTER_TELLING = "told"
+
+
 @dataclass
 class ProducerDisk:
     """A journal that nothing can damage."""
@@ -41,6 +51,7 @@ class ProducerDisk:
         return len(self.records)
 
     def read(self, after: int, limit: int) -> tuple[Record, ...]:
+        assert after + 1 >= self.first_seq, "what was forgotten was asked for"
         return tuple(self.records[after : after + limit])
 
     def commit(self, count: int) -> tuple[Record, ...]:
@@ -76,19 +87,39 @@ class StreamSurvivesKills(RuleBasedStateMachine):
         self.world = MemoryWorld(self.network)
         self.written, self.disk = ProducerDisk(), ConsumerDisk()
         self.batch = batch
-        self.producer = Producer(self.world, self.written)
+        self.lives, self.told = 0, dict[str, int]()
+        self.producer = self.next_life()
         self.consumer = self.born()
+
+    def next_life(self) -> Producer:
+        self.lives += 1
+        self.told.clear()
+        return Producer(self.world, self.written, life=str(self.lives))
 
     def born(self) -> Consumer:
         return Consumer(
-            self.world, journal=self.disk.journal, after=len(self.disk.applied), batch=self.batch, room=20
+            self.world,
+            journal=self.disk.journal,
+            after=len(self.disk.applied),
+            batch=self.batch,
+            room=20,
+            latest=True,
         )
 
-    @rule(count=st.integers(1, 30), announced=st.booleans())
-    def produce(self, count: int, announced: bool) -> None:
-        records = self.written.commit(count)
-        if announced:  # else it was killed between commit and announcement
-            self.producer.announce(records)
+    @rule(count=st.integers(1, 30))
+    def produce(self, count: int) -> None:
+        self.producer.announce(self.written.commit(count))
+
+    @rule(topic=st.sampled_from(["quote/A", "trade/A", "quote/B"]), count=st.integers(1, 5))
+    def post(self, topic: str, count: int) -> None:
+        for _ in range(count):
+            self.told[topic] = self.told.get(topic, 0) + 1
+            self.producer.post(topic, self.told[topic])
+
+    @rule(count=st.integers(0, 30))
+    def forget(self, count: int) -> None:
+        """What the consumer is done with for good."""
+        self.written.first_seq = min(self.written.first_seq + count, len(self.disk.applied) + 1)
 
     @rule()
     def tip(self) -> None:
@@ -114,16 +145,37 @@ class StreamSurvivesKills(RuleBasedStateMachine):
         self.consumer.kill()
         self.consumer = self.born()
 
-    @rule()
-    def kill_producer(self) -> None:
+    @rule(point=st.sampled_from(TellPoint), count=st.integers(1, 9))
+    def kill_producer(self, point: TellPoint, count: int) -> None:
+        if point is not TellPoint.BEFORE_COMMIT:
+            records = self.written.commit(count)
+            if point is TellPoint.AFTER_TELLING:
+                self.producer.announce(records)
         self.producer.kill()
-        self.producer = Producer(self.world, self.written)
+        self.producer = self.next_life()
 
     @invariant()
     def applied_is_a_prefix_of_committed(self) -> None:
         assert self.disk.applied == list(range(1, len(self.disk.applied) + 1))
         assert len(self.disk.applied) <= self.written.last_seq
         assert self.consumer.errors == []
+
+    @invariant()
+    def prices_are_news(self) -> None:
+        heard: dict[tuple[str, str], int] = {}
+        lives: list[str] = []
+        for latest in self.consumer.prices:
+            assert latest.nth > heard.get((latest.life, latest.topic), 0)
+            heard[latest.life, latest.topic] = latest.nth
+            if latest.life not in lives[-1:]:
+                assert latest.life not in lives, "an ended life spoke again"
+                lives.append(latest.life)
+
+    def knows_the_newest(self) -> bool:
+        self.producer.tip()
+        self.world.advance(TICK_S)
+        known = {it.topic: msgspec.msgpack.decode(it.body) for it in self.consumer.prices}
+        return self.told.items() <= known.items()
 
     def teardown(self) -> None:
         if not hasattr(self, "network"):
@@ -136,6 +188,7 @@ class StreamSurvivesKills(RuleBasedStateMachine):
             self.consume(20)
             idle = idle + 1 if len(self.disk.applied) == before else 0
         assert self.disk.applied == [entry.seq for entry in self.written.records]
+        assert any(self.knows_the_newest() for _ in range(1000))
 
 
 TestStreamMachine = pytest.mark.req("X2")(pytest.mark.req("T1")(StreamSurvivesKills.TestCase))

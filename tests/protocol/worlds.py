@@ -13,10 +13,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+import msgspec
 import zmq
 
 from protocol.codec import BROADCAST, STREAM_REPLY, STREAM_REQUEST
 from protocol.errors import StreamError
+from protocol.latest import Board
 from protocol.messages.stream import AccountRole, Latest, Record
 from protocol.places import Door, endpoint
 from protocol.publisher import Publisher, Source
@@ -151,11 +153,12 @@ def play(make_world: Callable[[], World], scenario: Scenario) -> None:
 
 
 class Producer:
-    """The shell of a publisher."""
+    """The shell of a publisher. ``life`` tells its processes apart."""
 
-    def __init__(self, world: World, source: Source, name: str = "broker") -> None:
+    def __init__(self, world: World, source: Source, name: str = "broker", life: str = "") -> None:
         self._transport = world.transport()
-        self._publisher = Publisher(source, AccountRole())
+        self._board = Board(life)
+        self._publisher = Publisher(source, AccountRole(), self._board)
         self._router = self._transport.router(
             world.endpoint(name, "past"), self._asked, max_bytes=STREAM_REQUEST.max_bytes
         )
@@ -163,6 +166,10 @@ class Producer:
 
     def announce(self, records: tuple[Record, ...]) -> None:
         self._outlet.send(BROADCAST.encode(self._publisher.live(records)))
+
+    def post(self, topic: str, value: int) -> None:
+        body = msgspec.Raw(msgspec.msgpack.encode(value))
+        self._outlet.send(BROADCAST.encode(self._board.post(topic, 0, body)))
 
     def tip(self) -> None:
         self._outlet.send(BROADCAST.encode(self._publisher.tip()))
@@ -188,9 +195,11 @@ class Consumer:
         room: int = 1000,
         name: str = "broker",
         identity: bytes = b"consumer",
+        latest: bool = False,
     ) -> None:
-        self.subscriber = Subscriber(name, journal=journal, after=after, batch=batch)
+        self.subscriber = Subscriber(name, journal=journal, after=after, batch=batch, latest=latest)
         self.errors: list[StreamError] = []
+        self.prices: list[Latest] = []
         self.room = room
         self._now = 0.0
         self._tickers = world.tickers
@@ -215,11 +224,13 @@ class Consumer:
 
     def _answered(self, frame: bytes) -> None:
         try:
-            self.subscriber.on_past(STREAM_REPLY.decode(frame)[1], self._now)
+            self.prices += self.subscriber.on_past(STREAM_REPLY.decode(frame)[1], self._now)
         except StreamError as error:
             self.errors.append(error)
 
     def _heard(self, frame: bytes) -> None:
         _, message = BROADCAST.decode(frame)
-        assert not isinstance(message, Latest)
-        self.subscriber.on_broadcast(message, self._now)
+        if not isinstance(message, Latest):
+            self.subscriber.on_broadcast(message, self._now)
+        elif self.subscriber.on_latest(message):
+            self.prices.append(message)

@@ -129,7 +129,9 @@ ODD = {
 
 @pytest.mark.slow
 @pytest.mark.req("X2")
-@pytest.mark.parametrize(("form", "name"), zip(ODD, ["data.csv", "data.csv.gz"] * len(ODD), strict=False))
+@pytest.mark.parametrize(
+    ("form", "name"), list(zip(ODD, ["data.csv", "data.csv.gz"] * len(ODD), strict=False))
+)
 def test_any_file_of_the_form_survives_kills(tmp_path: Path, form: str, name: str) -> None:
     """Whatever a file is like that a replay takes: killed on the way, the same books."""
     content = ODD[form].encode()

@@ -35,20 +35,15 @@ def beside(tmp_path: Path, text: str, code: str) -> str:
     return str(path)
 
 
-def wait_parked(root: RootProcess) -> dict[str, Any]:
-    """Wait until the strategy is parked; its object in the status."""
-    wait_until(
-        lambda: root.states().get("strategy") == "parked",
-        WAIT_S,
-        what="the strategy to park",
-        state=root.said,
-    )
-    return root.children()["strategy"]
+def wait_parked(root: RootProcess, name: str = "strategy") -> dict[str, Any]:
+    """Wait until a strategy is parked; its object in the status."""
+    wait_until(lambda: root.states().get(name) == "parked", WAIT_S, what=f"{name} to park", state=root.said)
+    return root.children()[name]
 
 
-def why(root: RootProcess) -> dict[str, Any]:
-    """What ``supervisor why strategy`` says."""
-    return dict(json.loads(root.command("why", "strategy", "--json").stdout))
+def why(root: RootProcess, name: str = "strategy") -> dict[str, Any]:
+    """What ``supervisor why`` says of a strategy."""
+    return dict(json.loads(root.command("why", name, "--json").stdout))
 
 
 def log_of(root: RootProcess) -> str:
@@ -58,30 +53,25 @@ def log_of(root: RootProcess) -> str:
 
 
 @pytest.mark.req("T2")
-@pytest.mark.req("S4")
-def test_an_endless_loop_is_shown_with_the_users_line(start: Start, tmp_path: Path) -> None:
-    """Caught by the heartbeat, bounded by the intensity, and ``why`` names file and line."""
-    child = (
-        'heartbeat = { interval = "300ms", misses = 3 }\nintensity = { max_restarts = 0, period = "1m" }\n'
-        'shutdown = "200ms"'
+@pytest.mark.req("S3", "S4")
+def test_code_that_never_ends_is_shown_with_the_users_line(start: Start, tmp_path: Path) -> None:
+    """An endless loop is caught by the heartbeat, an import that hangs by ready_timeout, both are bounded by
+    the intensity, and ``why`` names file and line."""
+    bounded = 'intensity = { max_restarts = 0, period = "1m" }\nshutdown = "200ms"\n'
+    text = tree("own.py:Mine").replace(
+        'shutdown = "2s"\n', f'heartbeat = {{ interval = "300ms", misses = 3 }}\n{bounded}'
     )
-    text = tree("own.py:Mine").replace('shutdown = "2s"\n', f"{child}\n")
+    importing = (
+        f'[[child]]\nid = "importing"\nstart = "workers.strategy:main"\nready_timeout = "2s"\n{bounded}'
+    )
+    (tmp_path / "slow.py").write_text(SLOW)
+    text += f'{importing}[child.config]\nstrategy = "slow.py:Slow"\n'
     root = start("--config", beside(tmp_path, text, HANGS))
 
     assert "hung" == wait_parked(root)["last_exit"]["reason"]
     assert f"in on_candle ({tmp_path}/own.py, line " in why(root)["last_exit"]["detail"]
-
-
-@pytest.mark.req("T6")
-@pytest.mark.req("S3")
-def test_an_import_that_hangs_is_shown_with_the_users_line(start: Start, tmp_path: Path) -> None:
-    """Ended by ready_timeout, parked by the intensity, and ``why`` names file and line."""
-    child = 'ready_timeout = "2s"\nintensity = { max_restarts = 0, period = "1m" }\nshutdown = "200ms"'
-    text = tree("own.py:Mine").replace('shutdown = "2s"\n', f"{child}\n")
-    root = start("--config", beside(tmp_path, text, SLOW))
-
-    assert "start_timeout" == wait_parked(root)["last_exit"]["reason"]
-    assert f"in <module> ({tmp_path}/own.py, line 3)" in why(root)["last_exit"]["detail"]
+    assert "start_timeout" == wait_parked(root, "importing")["last_exit"]["reason"]
+    assert f"in <module> ({tmp_path}/slow.py, line 3)" in why(root, "importing")["last_exit"]["detail"]
 
 
 @pytest.mark.req("T6")

@@ -55,8 +55,8 @@ def build(context: Context) -> Worker:
         condition=core.condition,
         done=lambda: done(core),
         closing=core.close,
-        services=(teller.serve,),
         storage=core.storage,
+        services=(teller.serve,),
         # An order is known by its id; but what a listening strategy decides again may be another thing.
         rewinds=lambda role: isinstance(role, OrdersRole) and not role.listens,
     )

@@ -9,13 +9,14 @@ from msgspec.structs import replace
 
 from protocol.messages.trading import AtPrice, Bracket, Level, Order, Quantity, Side
 from workers.broker.matching import limit_on_tick, stop_on_tick
-from workers.broker.money import exactly, ratio
+from workers.broker.money import exactly, floor_to, ratio
 from workers.broker.orders import WorkingOrder
 from workers.broker.trailing import stop_at, tighter
 
+_FINE: Final = Decimal("1e-12")
 STOP_SUFFIX: Final = "/stop"
 TARGET_SUFFIX: Final = "/target"
-RESERVED_SUFFIXES: Final = (STOP_SUFFIX, TARGET_SUFFIX)
+RESERVED: Final = (STOP_SUFFIX, TARGET_SUFFIX)
 
 
 @exactly
@@ -30,7 +31,8 @@ def protectors(
     bracket = entry.bracket
     if bracket is None:
         return ()
-    average = ratio(entry.spent, entry.filled)
+    # Fills at several prices have an average without end; exact arithmetic needs one.
+    average = floor_to(ratio(entry.spent, entry.filled), _FINE)
     found = (_stop(entry, bracket, average, tick), _target(entry, bracket, average, tick))
     placed = {"quantity": quantity, "row": row, "accepted_ms": at_ms, "due_ms": at_ms, "met": True}
     return tuple(replace(one, **placed) for one in found if one is not None)
@@ -86,8 +88,10 @@ def _target(entry: WorkingOrder, bracket: Bracket, average: Decimal, tick: Decim
 
 
 def _bare(entry: WorkingOrder, suffix: str, reason: str, **how: Any) -> WorkingOrder:
+    # A protector that ended before the entry did is followed by another, and ids are used once.
+    again = f".{entry.fills}" if entry.fills > 1 else ""
     return WorkingOrder(
-        client_order_id=f"{entry.client_order_id}{suffix}",
+        client_order_id=f"{entry.client_order_id}{suffix}{again}",
         strategy=entry.strategy,
         symbol=entry.symbol,
         side=closing_side(entry.side),

@@ -239,13 +239,18 @@ class Clerk:
         if not covered:
             return
         for new in protectors(entry, covered, self._instrument.tick, row=state.handled, at_ms=state.at_ms):
-            known = state.working.get(new.client_order_id)
+            known = self._protector_like(new)
             if known is None:
                 self.place(new)
             else:
                 stop = known.stop if known.kind == "trailing" else new.stop
                 grown = new.quantity + known.filled
                 self.keep(replace(known, quantity=grown, limit=new.limit, stop=stop))
+
+    def _protector_like(self, new: WorkingOrder) -> WorkingOrder | None:
+        """Return the protector of the same entry and kind that is working already, whatever it is called."""
+        siblings = (o for o in self._state.working.values() if o.parent == new.parent)
+        return next((o for o in siblings if (o.kind == "limit") == (new.kind == "limit")), None)
 
     def cancel(self, order: WorkingOrder, code: str | None = None) -> None:
         """Cancel what is left of an order, quietly where that is in the nature of things."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from protocol.messages.trading import AtPrice, Away, Bracket, EquityFraction, Level, Order, Quantity
-from workers.broker.bracket import RESERVED_SUFFIXES
+from workers.broker.bracket import RESERVED
 from workers.broker.denial import Denial
 
 _HUGE: Final = Decimal("1e15")
@@ -36,11 +36,11 @@ def fault(order: Order, now_ms: int, mark: Decimal) -> Denial | None:
 
 def _id_fault(order: Order) -> Denial | None:
     name = order.client_order_id
-    if not 0 < len(name) <= _LONGEST_ID or name.endswith(RESERVED_SUFFIXES):
+    if not 0 < len(name) <= _LONGEST_ID or any(word in name for word in RESERVED):
         return Denial(
             "invalid_order",
-            f"the id {name[:40]!r}: 1 to {_LONGEST_ID} characters are allowed, not ending in"
-            f" {' or '.join(RESERVED_SUFFIXES)}",
+            f"the id {name[:40]!r}: 1 to {_LONGEST_ID} characters are allowed, without"
+            f" {' or '.join(RESERVED)}",
         )
     return None
 

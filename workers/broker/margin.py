@@ -38,8 +38,8 @@ def liquidation_price(held: Position, instrument: Instrument, terms: Terms) -> D
     keep = (tier.maintenance if tier else MAINTENANCE) + terms.taker
     margin = floor_to(ratio(entry, terms.leverage), _FINE)
     if held.quantity > 0:
-        return ratio(entry - margin, 1 - keep) if entry > margin else None
-    return ratio(entry + margin, 1 + keep)
+        return ceil_to(ratio(entry - margin, 1 - keep), _FINE) if entry > margin else None
+    return floor_to(ratio(entry + margin, 1 + keep), _FINE)
 
 
 @exactly

@@ -31,12 +31,13 @@ def touched(order: WorkingOrder, candle: Candle, *, from_open: bool) -> Decimal 
     if stop is None:
         return None
     if order.side == "sell":
-        opened_beyond, reached = candle.open <= stop, candle.low <= stop
+        opened_beyond, reached, nearest = candle.open <= stop, candle.low <= stop, min(stop, candle.high)
     else:
-        opened_beyond, reached = candle.open >= stop, candle.high >= stop
+        opened_beyond, reached, nearest = candle.open >= stop, candle.high >= stop, max(stop, candle.low)
     if from_open and opened_beyond:
         return candle.open
-    return stop if reached else None
+    # A stop placed inside may lie beyond all that the candle saw: that price was never there.
+    return nearest if reached else None
 
 
 def marketable(order: WorkingOrder, price: Decimal, terms: Terms, tick: Decimal) -> Decimal | None:

@@ -15,10 +15,15 @@ GZIP_MAGIC = b"\x1f\x8b"
 
 def read_lines(path: Path) -> tuple[tuple[str, ...], list[str]]:
     """Return the names of the columns and the lines after them. Raises BadRecording with a sentence."""
-    lines = _text(path, _bytes(path)).splitlines()
+    lines = read_text(path).splitlines()
     if not lines:
         raise BadRecording(path=path, found="the file is empty", wanted=f"the first line must be {HEADER}")
     return _columns(path, lines[0].strip()), lines[1:]
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, inflated. Raises BadRecording with a sentence."""
+    return _text(path, _bytes(path))
 
 
 def _bytes(path: Path) -> bytes:

@@ -9,20 +9,29 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from protocol.codec import MARKET
 from protocol.messages.market import Candle, End, OnEnd
 from protocol.messages.stream import Record
+from workers.feed.capture import SUFFIXES, rows_of
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
-from workers.feed.file import HEADER, read_lines
+from workers.feed.exchanges.port import Market
+from workers.feed.exchanges.symbols import pair
+from workers.feed.exchanges.table import EXCHANGES
+from workers.feed.file import HEADER, read_lines, read_text
 from workers.feed.row import CANDLE_HEADER, TRADE_HEADER, Layout, Row
 from workers.feed.rows import Rows, parse, validated
 
 ENDLESS_SEQ: Final = 2**53
 """The last seq of a recording that loops: more rows than any run reads."""
+RECENT: Final = 4096
+"""How many records are kept as they were made: several readers ask for the same ones within moments."""
 TRADE: Final = "trade"
 """The timeframe of a trade tape."""
 
@@ -46,6 +55,7 @@ class Recording:
         self._count = len(rows.texts)
         self._span_ms = rows.opens_ms[-1] + max(settings.layout.timeframe_ms, 1) - rows.opens_ms[0]
         self.id = _fingerprint(rows, settings)
+        self._recent = lru_cache(maxsize=RECENT)(self._record)
         self.first_seq = 1
         self.last_seq = ENDLESS_SEQ if settings.on_end == "loop" else self._count + 1
 
@@ -81,6 +91,9 @@ class Recording:
 
     def record(self, seq: int) -> Record:
         """Return record ``seq``; its time is the close of the candle."""
+        return self._recent(seq)
+
+    def _record(self, seq: int) -> Record:
         message = self.message(seq)
         at_ms = message.at_ms if isinstance(message, End) else message.close_ms
         return Record(seq, at_ms, MARKET.encode(message))
@@ -136,12 +149,32 @@ class Recording:
 
 def load(path: Path, config: FeedConfig) -> Recording:
     """Read the whole file and check every row. Raises BadRecording when there is nothing to send."""
-    columns, lines = read_lines(path)
+    if path.name.endswith(SUFFIXES):
+        columns, lines = _frames(path, config)
+        config = replace(config, time="open", volume="base")
+    else:
+        columns, lines = read_lines(path)
     timeframe, layout = _shape(columns, config)
     rows = validated(lines, layout)
     if not rows.texts:
         raise BadRecording(path=path, found=_nothing(rows), wanted=f"rows must be {HEADER}")
     return Recording(rows, Settings(config.symbol, timeframe, layout, config.on_end))
+
+
+def _frames(path: Path, config: FeedConfig) -> tuple[tuple[str, ...], list[str]]:
+    exchange = EXCHANGES.get(config.exchange)
+    if exchange is None:
+        wanted = f"set exchange to one of {', '.join(sorted(EXCHANGES))}"
+        raise BadRecording(path=path, found=f"frames of {config.exchange!r} cannot be read", wanted=wanted)
+    kind = config.market or exchange.kinds[0]
+    market = Market(pair(config.symbol), kind, config.timeframe, config.timeframe_ms)
+    rows = rows_of(read_text(path).splitlines(), exchange.session(market), config.timeframe_ms)
+    if not rows.lines:
+        found = f"it holds no closed candle and no trade of {exchange.name} {kind} {config.symbol}"
+        raise BadRecording(
+            path=path, found=found, wanted="set exchange, market, symbol and timeframe to its own"
+        )
+    return rows.columns, rows.lines
 
 
 def _shape(columns: tuple[str, ...], config: FeedConfig) -> tuple[str, Layout]:

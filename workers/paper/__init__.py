@@ -1,7 +1,8 @@
-"""The command ``paper``: what the account holds and did.
+"""The command ``paper``: what the account holds and did, and what its broker is told.
 
 One file a command, discovered; files that begin with ``_`` are shared parts. It reads the workers' databases
-and changes nothing: while the tree runs, and with nothing running. ``replay`` runs a tree of its own.
+and changes nothing in them: while the tree runs, and with nothing running. What a broker is told is written
+to a journal of its own, which the broker reads. ``replay`` runs a tree of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ Examples:
   paper positions --json              one JSON object a line, amounts as strings
   paper ledger --digest               one line that is the same when the books are the same
   paper replay candles.csv.gz         trade a recording with fresh books
+  paper report --week                 what it made, by strategy and by why trades ended
+  paper equity --out equity.png       the equity over time, drawn
+  paper order buy 0.01 --stop-loss 2% one order by hand, shown first
+  paper pause; paper resume           no new entries; again
+  paper kill-switch on                cancel all, close all, trade no more
 
 \b
 State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that

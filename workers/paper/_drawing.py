@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
+from importlib import import_module
 
 from workers.paper.equity import NO_LIBRARY
 
@@ -15,12 +16,10 @@ from workers.paper.equity import NO_LIBRARY
 def main() -> int:
     """Draw, and say how it went."""
     try:
-        import matplotlib as mpl
+        import_module("matplotlib").use("Agg")
     except ImportError:
         return NO_LIBRARY
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
+    plt = import_module("matplotlib.pyplot")
     points = json.load(sys.stdin)
     times = [datetime.fromtimestamp(at_ms / 1000, tz=UTC) for at_ms, _ in points]
     figure, axes = plt.subplots(figsize=(10, 5))

@@ -57,7 +57,8 @@ def show(
 
 def _timed(row: Row) -> Row:
     """Add a readable time beside each ``..._ms``."""
-    times = {key.removesuffix("_ms"): iso(row[key]) for key in row if key.endswith("_ms")}
+    stamped = {key.removesuffix("_ms"): row[key] for key in row if key.endswith("_ms")}
+    times = {name: None if at_ms is None else iso(at_ms) for name, at_ms in stamped.items()}
     return {**row, **times}
 
 

@@ -11,9 +11,23 @@ from workers.paper._listing import listing_options, show
 
 QUERY = (
     "SELECT client_order_id, strategy, symbol, side, size, reduce_only, quantity, status, filled, code,"
-    " detail, row, leg, decided_ms, changed_ms FROM orders ORDER BY number"
+    " detail, row, leg, decided_ms, changed_ms, kind, limit_price, stop_price, expires_ms, parent, reason"
+    " FROM orders ORDER BY number"
 )
-COLUMNS = ("decided", "symbol", "side", "quantity", "status", "filled", "code", "strategy", "client_order_id")
+COLUMNS = (
+    "decided",
+    "symbol",
+    "side",
+    "kind",
+    "quantity",
+    "limit_price",
+    "stop_price",
+    "status",
+    "filled",
+    "code",
+    "strategy",
+    "client_order_id",
+)
 
 
 @click.command("orders")
@@ -21,7 +35,8 @@ COLUMNS = ("decided", "symbol", "side", "quantity", "status", "filled", "code", 
 def command(as_json: bool, state_dir: str | None) -> None:
     """Show every order with its present state, oldest first.
 
-    A denied order has a ``code`` and a ``detail``, which says why. Times are those of the data, UTC.
+    A denied order has a ``code`` and a ``detail``, which says why; what protects an entry names it as its
+    ``parent``. Times are those of the data, UTC.
     """
     show(
         "orders",

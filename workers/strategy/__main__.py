@@ -9,7 +9,8 @@ from typing import Any
 
 from protocol.codec import STRATEGY
 from protocol.messages.control import Launch
-from protocol.messages.stream import OrdersRole
+from protocol.messages.stream import MarketRole, OrdersRole, Role
+from workers.shared.housekeeping import Keep
 from workers.shared.preflight import Part, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Service, Worker
@@ -58,8 +59,16 @@ def build(context: Context) -> Worker:
         timed=core,
         ticking=core if type(choice.strategy).on_tick is not Strategy.on_tick else None,
         condition=core.condition,
+        rewinds=_known_by_time,
+        keeps=(Keep("signals", "id", config.keep_signals),),
         services=_services(choice.strategy),
     )
+
+
+def _known_by_time(role: Role) -> bool:
+    """Live candles are known by their time: a feed that lost the last ones with the power may send them
+    again."""
+    return isinstance(role, MarketRole) and not role.lockstep
 
 
 def _services(strategy: Strategy) -> tuple[Service, ...]:
@@ -80,7 +89,6 @@ def _settings(config: StrategyConfig, choice: Choice, child: str) -> Settings:
         max_consecutive_errors=config.max_consecutive_errors,
         error_budget=config.error_budget,
         interval_ms=config.interval_ms,
-        keep_signals=config.keep_signals,
         keep_signals_ms=config.keep_signals_ms,
         discard_snapshot=config.discard_snapshot,
         default_size=choice.strategy.parameters.size,

@@ -29,11 +29,11 @@ from workers.shared.core import LogLine, Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
 from workers.strategy.api import Context, Log, Price, Strategy
-from workers.strategy.desk import Desk, Moment, Settings
+from workers.strategy.desk import Desk, Settings
 from workers.strategy.evaluation import Failure, Wish, asked, told
 from workers.strategy.guard import UNGUARDED, Guard
 from workers.strategy.inputs import Inputs
-from workers.strategy.orders import moment_of
+from workers.strategy.moment import Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
 from workers.strategy.rows import Lane
 from workers.strategy.state import VERSION, BadSnapshot, StrategyState, UnreadableState, decode, encode
@@ -218,9 +218,9 @@ class StrategyCore:
         watch.ended = watch.ended or isinstance(message, End)
         row = rows.pop(lane, ended=watch.ended)
         if isinstance(message, Candle) and not over and watch.take(message, record.body):
-            self._candle(message, Moment(watch, row, message.close_ms, moment_of(message)), made)
+            self._candle(message, at_close(watch, row, message, self._live_ms), made)
         if lane is rows.leading:
-            self._recorded_cycle(Moment(watch, row, record.at_ms, f"every.{record.at_ms}"), made)
+            self._recorded_cycle(at_interval(watch, row, record.at_ms), made)
         made.cursors[lane.source] = record.seq
         made.at_ms = record.at_ms
 
@@ -248,10 +248,8 @@ class StrategyCore:
             watch = inputs.watches[source]
             if watch.full:
                 self._ticks += 1
-                name = f"tick.{price.at_ms}.{self._at_ms}.{self._ticks}"
-                self._at_once(
-                    partial(self._on_tick, price), Moment(watch, self._row_now, price.at_ms, name), made
-                )
+                moment = at_price(watch, self._row_now, price, self._ticks, self._at_ms)
+                self._at_once(partial(self._on_tick, price), moment, made)
 
     def _on_tick(self, price: Price, context: Context) -> Sequence[Wish]:
         return self._strategy.on_tick(context, price)
@@ -272,7 +270,7 @@ class StrategyCore:
         if self._inputs.lockstep or self._now < self._cycle_at or leading is None:
             return
         self._cycle_at = self._now + self._settings.interval_ms / 1000
-        self._cycle(Moment(leading, self._row_now, self._at_ms, f"every.{self._at_ms}"), made)
+        self._cycle(at_interval(leading, self._row_now, self._at_ms), made)
 
     def _cycle(self, moment: Moment, made: Produced) -> None:
         made.cycled = made.changed = True
@@ -296,19 +294,19 @@ class StrategyCore:
             said = Failure(objection, objection)
         if isinstance(said, Failure):
             made.changed = True
-            made.logs += self._troubles.failed(said, _facts(moment))
+            made.logs += self._troubles.failed(said, moment.facts())
             return None
         return said
 
     def _heard(self, wishes: tuple[Wish, ...], moment: Moment, made: Produced) -> None:
         if self._tally.failing:
-            made.logs += self._troubles.recovered(_facts(moment))
+            made.logs += self._troubles.recovered(moment.facts())
         self._troubles.successes += 1
         if wishes:
             made.changed = True
             self._desk.decide(wishes, moment, made)
         elif self._settings.verbose:
-            made.logs.append(LogLine("DEBUG", "evaluation", {**_facts(moment), "action": "hold"}))
+            made.logs.append(LogLine("DEBUG", "evaluation", {**moment.facts(), "action": "hold"}))
 
     def _context(self, watch: Watch, now_ms: int, made: Produced) -> Context:
         symbol, book = watch.role.symbol, self._kept.book
@@ -372,6 +370,10 @@ class StrategyCore:
         return type(self._strategy).__qualname__
 
     @property
+    def _live_ms(self) -> int | None:
+        return None if self._inputs.lockstep or not self._at_ms else self._at_ms
+
+    @property
     def _row_now(self) -> int:
         return self._inputs.rows.done_row
 
@@ -380,12 +382,6 @@ class StrategyCore:
         if inputs.account is None or not inputs.lockstep or lane is not inputs.rows.leading:
             return False
         return lane.queue[0].seq > self._account_through
-
-
-def _facts(moment: Moment) -> dict[str, object]:
-    newest = moment.watch.newest
-    facts = {"symbol": moment.watch.role.symbol, "row": moment.row, "at": iso_ms(moment.at_ms)}
-    return facts if newest is None else {**facts, "open_time": iso_ms(newest.open_ms)}
 
 
 def _iso(time_ms: int | None) -> str | None:

@@ -14,6 +14,7 @@ from workers.shared.log import iso_ms
 from workers.strategy.api import Intent, Withdraw
 from workers.strategy.book import Book
 from workers.strategy.evaluation import Wish
+from workers.strategy.moment import Moment
 from workers.strategy.orders import DIRECTION, Decision, allowed, cancels_for, orders_for
 from workers.strategy.produced import Produced
 from workers.strategy.state import Tally
@@ -39,23 +40,12 @@ class Settings:
     max_consecutive_errors: int = 10
     error_budget: int = 20
     interval_ms: int = 0
-    keep_signals: int = 100_000
     keep_signals_ms: int = 365 * DAY_MS
     parameters: str | None = None
     evaluated_as: tuple[tuple[str, object], ...] = ()
     default_size: Decimal = Decimal("0.05")
     discard_snapshot: bool = False
     verbose: bool = False
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When something is decided: the market it is about, the leading row, the time of the data, its name."""
-
-    watch: Watch
-    row: int
-    at_ms: int
-    name: str
 
 
 class Desk:
@@ -94,11 +84,12 @@ class Desk:
                 self._withdraw(wish, decision, nth, made)
             else:
                 instrument = self.watches[decision.symbol].role.instrument
-                self._intent(allowed(wish, instrument), decision, nth, made)
+                self._intent(allowed(wish, instrument), decision, nth, made, late=moment.late)
 
     def _decision(self, wish: Wish, moment: Moment) -> Decision:
         watch = moment.watch if wish.symbol is None else self.watches[wish.symbol]
         newest = watch.newest
+        price = moment.price if watch is moment.watch else None
         return Decision(
             strategy=self._settings.child,
             row=moment.row,
@@ -106,21 +97,23 @@ class Desk:
             timeframe=watch.role.timeframe,
             moment=moment.name,
             at_ms=moment.at_ms,
-            price=newest.close if newest is not None else Decimal(0),
+            price=price or (newest.close if newest is not None else Decimal(0)),
             default_size=self._settings.default_size,
             market=moment.watch.number,
         )
 
-    def _intent(self, intent: Intent, decision: Decision, nth: int, made: Produced) -> None:
-        why_not, orders = self._weighed(intent, decision, nth)
+    def _intent(self, intent: Intent, decision: Decision, nth: int, made: Produced, *, late: bool) -> None:
+        why_not, orders = self._weighed(intent, decision, nth, late=late)
         self._signal(intent, decision, why_not, made)
         if _turns(intent, orders):
-            self._book.means(decision.symbol, DIRECTION[intent.action])
+            self._book.means(decision.symbol, "flat" if late else DIRECTION[intent.action])
         made.logs.extend(_order_line(order, dry_run=why_not is not None) for order in orders)
         if why_not is None:
             self._submit(orders, made)
 
-    def _weighed(self, intent: Intent, decision: Decision, nth: int) -> tuple[str | None, tuple[Order, ...]]:
+    def _weighed(
+        self, intent: Intent, decision: Decision, nth: int, *, late: bool
+    ) -> tuple[str | None, tuple[Order, ...]]:
         """Return why nothing goes out (None: it does), and the orders that there are or would be."""
         settings = self._settings
         if not settings.auto_execute:
@@ -131,6 +124,10 @@ class Desk:
         orders = orders_for(intent, stance, decision, nth)
         if not orders:
             return "no_change", ()
+        if late:
+            orders = tuple(order for order in orders if order.reduce_only)
+        if not orders:
+            return "late", ()
         return ("dry_run" if settings.mode == "dry-run" else None), orders
 
     def _submit(self, orders: Sequence[Order], made: Produced) -> None:
@@ -170,8 +167,7 @@ class Desk:
         made.logs.append(_evaluation_line(signal, settings.evaluated_as))
         made.signals += 1
         tally.signals += 1
-        keep, keep_ms = settings.keep_signals, settings.keep_signals_ms
-        made.writes.extend(swept(tally.signals, signal.at_ms, keep=keep, keep_ms=keep_ms))
+        made.writes.extend(swept(tally.signals, signal.at_ms, settings.keep_signals_ms))
 
 
 def _turns(intent: Intent, orders: Sequence[Order]) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages.market import Candle, Instrument
+from protocol.messages.market import Instrument
 from protocol.messages.trading import (
     AtPrice,
     Bracket,
@@ -56,11 +56,6 @@ class Decision:
     def leg(self, nth: int, kind: int) -> int:
         """Return the leg of the ``nth`` wish of this moment."""
         return self.market * LEGS_PER_MARKET + nth * LEGS_PER_WISH + kind
-
-
-def moment_of(candle: Candle) -> str:
-    """Return the name of the moment at which a candle closed."""
-    return f"{candle.open_ms}.{candle.nth}" if candle.nth else f"{candle.open_ms}"
 
 
 def allowed(intent: Intent, instrument: Instrument) -> Intent:

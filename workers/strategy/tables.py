@@ -33,10 +33,9 @@ INSERT: Final = (
     "INSERT INTO signals (strategy, symbol, timeframe, row, at_ms, action, confidence, reasons, traded,"
     " why_not, parameters) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-TOO_MANY: Final = "DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?"
 TOO_OLD: Final = "DELETE FROM signals WHERE at_ms < ?"
 SWEPT_EVERY: Final = 256
-"""Signals between two looks at what is to be forgotten; so many more than allowed may be there."""
+"""Signals between two looks at what is too old; what is too many is forgotten by the housekeeping."""
 
 
 def stored(signal: Signal) -> Write:
@@ -59,9 +58,7 @@ def stored(signal: Signal) -> Write:
     )
 
 
-def swept(count: int, at_ms: int, *, keep: int, keep_ms: int) -> Iterator[Write]:
-    """Yield what forgets old signals, when the ``count``-th one asks for it: beyond ``keep``, or
-    ``keep_ms``."""
+def swept(count: int, at_ms: int, keep_ms: int) -> Iterator[Write]:
+    """Yield what forgets the signals older than ``keep_ms``, when the ``count``-th one asks for it."""
     if count % SWEPT_EVERY == 0:
-        yield Write(TOO_MANY, (keep,))
         yield Write(TOO_OLD, (at_ms - keep_ms,))

@@ -432,3 +432,25 @@ def test_nonsense_is_denied_with_a_code_and_kept(wrong: dict[str, Any], code: st
     assert bench.denials == ([code] if code else [])
     assert bench.rows("SELECT code FROM orders ORDER BY number LIMIT 1") == [(code,)]
     assert len(bench.fills) == (code is None)
+
+
+@pytest.mark.req("B3")
+def test_an_entry_that_goes_on_after_its_stop_was_hit_is_protected_by_another_one() -> None:
+    """Found by chance: the second stop had the id of the first, and its fill broke the transaction."""
+    entry = order(1, size=Quantity(D(2)), kind="limit", limit=D(99), bracket=Bracket(stop=Away(D("0.05"))))
+    thin = bar(2, "100", "100", "90", "100", volume="10")
+    bench = traded([candle(1, "100"), thin, bar(3, "100", "100", "90", "100")], entry)
+
+    assert [name for name, *_ in filled(bench)] == ["s-1-0", "s-1-0/stop", "s-1-0", "s-1-0/stop.2"]
+
+
+@pytest.mark.req("B3")
+def test_a_stop_placed_inside_a_candle_never_fills_at_a_price_beyond_it() -> None:
+    """Found by chance: the limit fills at 99 in a candle that lies below its stop of 98 as a whole."""
+    entry = order(
+        1, size=ONE, kind="stop_limit", stop=D(99), limit=D(99), bracket=Bracket(stop=AtPrice(D(98)))
+    )
+    jumped = bar(2, "100", "100", "100", "100")
+    bench = traded([candle(1, "97"), jumped, bar(3, "95", "96", "94", "95")], entry)
+
+    assert [price for _, _, price, _ in filled(bench)] == [D(99), D(96)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -109,3 +110,23 @@ def test_books_that_do_not_balance_are_refused() -> None:
         broken.check()
 
     assert caught.value.counted - caught.value.explained == D("0.00000001")
+
+
+@pytest.mark.req("B4")
+@exactly
+def test_a_hundred_thousand_random_fills_with_flips_lose_no_digit() -> None:
+    """One account that knows averages and one that only counts cash agree all the way."""
+    chance = Random(5)
+    books, cash, held = Books.opened(D(10000)), D(10000), D(0)
+    for nth in range(100_000):
+        quantity = D(chance.randint(-(10**9), 10**9)).scaleb(-8)
+        price, fee = D(chance.randint(1, 10**7)).scaleb(-2), D(chance.randint(0, 10**6)).scaleb(-8)
+        if not quantity:
+            continue
+        books = books.traded("X", "linear", quantity, price, fee).books
+        cash -= quantity * price + fee
+        held += quantity
+        if nth % 1000 == 0 or nth == 99_999:
+            books.check()
+            assert cash + held * price == books.equity({"X": price})
+            assert held == books.quantity("X")

@@ -66,8 +66,8 @@ def test_with_nothing_open_there_is_no_last_step() -> None:
 def test_while_the_disk_takes_nothing_there_are_no_entries_and_exits_go_on() -> None:
     """Critical as long as it lasts."""
     live = held("keep")
-    live.core.storage(available=False)
-    live.core.storage(available=False)
+    assert live.core.storage(available=False)
+    assert live.core.storage(available=False)
     live.at(ARRIVED)
     live.order(name="more")
     assert live.bench.denials == ["storage"]
@@ -79,3 +79,12 @@ def test_while_the_disk_takes_nothing_there_are_no_entries_and_exits_go_on() -> 
     live.core.storage(available=True)
     live.at(1000)
     assert live.core.condition().reasons == ()
+
+
+@pytest.mark.req("X2")
+def test_a_recording_waits_for_the_disk() -> None:
+    """Its ledger depends on the data alone: nothing is denied that another run would take."""
+    bench = Bench([candle(1, "100")], {"s": [order(1)]}).run()
+
+    assert not bench.core.storage(available=False)
+    assert bench.core.condition().reasons == ()

@@ -413,3 +413,18 @@ def test_an_error_in_the_guard_changes_nothing_is_counted_and_the_guard_goes_on(
 
     live.quote("90", "90.1", now=1001)
     assert live.filled[1:] == [("in/stop", D(90), D(1))]
+
+
+@pytest.mark.req("B3")
+def test_an_entry_filled_at_several_prices_is_protected_by_its_average() -> None:
+    """Found by chance: an average without end cannot be multiplied exactly, and the guard failed on it."""
+    live = fresh()
+    bracket = Bracket(stop=Away(D("0.05")))
+    live.order(name="in", kind="limit", limit=D("100.5"), size=Quantity(D(7)), bracket=bracket)
+    live.quote("100", "100.1", "1", now=ARRIVED).quote("99.9", "100", "2", now=500)
+
+    assert [fill[1:] for fill in live.filled] == [(D("100.3"), D(5)), (D("100.5"), D(2))]
+    assert live.core.condition().errors == 0
+    assert live.bench.rows("SELECT quantity, stop_price FROM orders WHERE parent IS NOT NULL") == [
+        ("7", "95.3")
+    ]

@@ -113,6 +113,19 @@ def test_a_market_whose_candles_are_missing_delays_nobody_in_time_of_the_data() 
     assert {A: 3, B: 6} == taken.cursors
 
 
+@pytest.mark.req("T1")
+def test_orders_of_the_next_row_never_precede_the_word_that_the_row_before_is_done() -> None:
+    """When a step ends between the rows of two markets, the broker still gets them in order."""
+    core = core_of(Pair({"B2": [Intent("enter_long")]}), A, B)
+    core.receive(A, journal(A, [1, 2], ends=False))
+    core.receive(B, journal(B, [1, 2], ends=False))
+    taken = all_of(core)
+
+    assert {A: 1, B: 2} == taken.cursors
+    rows = [it.row for it in taken.outputs if isinstance(it, Order | Signal | Through)]
+    assert [1, 2, 2] == rows
+
+
 def test_what_comes_after_the_end_of_the_leading_market_is_passed_over() -> None:
     """The run ends with it; the rest is done with and not evaluated."""
     strategy = Pair()

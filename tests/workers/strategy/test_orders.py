@@ -13,14 +13,16 @@ from protocol.messages.market import Candle
 from protocol.messages.trading import AtPrice, Away, Bracket, EquityFraction, Quantity, WholePosition
 from tests.workers.strategy.market import candle, role
 from workers.strategy.api import Intent, Risk
-from workers.strategy.orders import Decision, cancels_for, moment_of, orders_for
+from workers.strategy.moment import at_close
+from workers.strategy.orders import Decision, cancels_for, orders_for
 from workers.strategy.watch import Watch
 
 
 def decided(at: Candle, strategy: str = "s") -> Decision:
     """Return a decision at the close of a candle."""
     size = Decimal("0.05")
-    return Decision(strategy, 1, at.symbol, at.timeframe, moment_of(at), at.close_ms, at.close, size)
+    name = at_close(Watch(role(), 2, 0), 1, at, None).name
+    return Decision(strategy, 1, at.symbol, at.timeframe, name, at.close_ms, at.close, size)
 
 
 def identity(strategy: str, at: Candle, leg: int) -> str:

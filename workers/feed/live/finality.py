@@ -2,7 +2,7 @@
 
 The exchange flags it closed; or the next interval has begun and two seconds have passed; or the exchange's
 clock is two seconds past its close and REST has returned it twice the same, or once with a later candle
-behind it.
+behind it, or once a whole interval after its close.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Finality:
             if kline.open_ms + self._length_ms + GRACE_MS > exchange_ms:
                 continue
             plain = replace(kline, closed=None, at_ms=None)
-            if kline.open_ms < found[-1].open_ms or self._once_by_rest.get(kline.open_ms) == plain:
+            # A whole interval after its close, the next one has long begun, traded in or not.
+            settled = kline.open_ms < found[-1].open_ms or exchange_ms >= kline.open_ms + 2 * self._length_ms
+            if settled or self._once_by_rest.get(kline.open_ms) == plain:
                 self._finish(kline, "backfilled" if gap else "confirmed")
             else:
                 self._once_by_rest[kline.open_ms] = plain

@@ -1,0 +1,1 @@
+"""``ops/soak``: a tree on a market whose exchange misbehaves at random."""

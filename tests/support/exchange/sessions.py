@@ -1,0 +1,107 @@
+"""What each exchange sends around the last whole minute: recorded where there is a recording, else built."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.support.exchange.capture import MINUTE_MS, Capture, Frame, answer, made, recorded, shifted
+from tests.support.exchange.history import past
+from workers.feed.exchanges.events import BestQuote
+from workers.feed.exchanges.port import Market
+from workers.feed.exchanges.symbols import pair
+from workers.feed.exchanges.table import EXCHANGES
+
+BEAT_S = 0.05
+
+
+@dataclass(frozen=True)
+class Session:
+    """A market, the sources of its frames, and its price."""
+
+    exchange: str
+    kind: str
+    symbol: str
+    price: str
+    sources: tuple[str, ...]
+
+    async def script(self, _path: str) -> AsyncIterator[Frame]:
+        """Play it at once, its first whole minute being the last one that has passed; then repeat prices."""
+        boundary_ms = now_ms() // MINUTE_MS * MINUTE_MS
+        frames = [it for source in self.sources for it in _ending_at(source, boundary_ms).frames]
+        frames.sort(key=lambda it: it.at_ms)
+        for frame in frames:
+            yield frame
+        prices = self._quotes(frames)[-5:]
+        while True:
+            for frame in prices:
+                await asyncio.sleep(BEAT_S)
+                by_ms = now_ms() - frame.at_ms
+                yield Frame(now_ms(), shifted(frame.text, by_ms, frame.at_ms), frame.path)
+
+    def _quotes(self, frames: Sequence[Frame]) -> list[Frame]:
+        exchange = EXCHANGES[self.exchange]
+        kind = next(kind for kind in exchange.kinds if kind == self.kind)
+        session = exchange.session(Market(pair(self.symbol), kind, "1m", MINUTE_MS))
+        return [it for it in frames if any(isinstance(e, BestQuote) for e in session.parse(it.text))]
+
+    def rest(self, path: str, query: Mapping[str, str]) -> str | None:
+        """Answer a question about grids, the time, or the past."""
+        if path.endswith("/time"):
+            return json.dumps({"serverTime": now_ms(), "time": now_ms()})
+        return _grids(path, query) or self.history(path)
+
+    def history(self, path: str) -> str | None:
+        """Answer with everything up to the candle that closes in the script, this one left out."""
+        return past(self.exchange, path, self.price, now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS)
+
+
+SESSIONS: dict[str, Session] = {
+    f"{it.exchange} {it.kind}": it
+    for it in (
+        Session(
+            "binance", "spot", "BTC/USDT", "58000", ("binance-spot_2021-04-04", "made/binance-spot-quotes")
+        ),
+        Session("binance", "perpetual", "SUSHI/USDT", "7.61", ("binance-futures_2021-07-22",)),
+        Session("bitfinex", "spot", "ETH/JPY", "230890", ("bitfinex_2021-04-05", "made/bitfinex-candles")),
+        Session("bitunix", "perpetual", "BTC/USDT", "36500", ("made/bitunix",)),
+        Session(
+            "bybit", "perpetual", "RAD/USDT", "0.65", ("bybit-v5-quotes_2025-06-13", "made/bybit-candles")
+        ),
+        Session("kraken", "spot", "BTC/USD", "36500", ("made/kraken",)),
+        Session("okx", "spot", "BTC/USDT", "30218", ("okx_2022-05-13", "made/okx-candles")),
+    )
+}
+
+
+def now_ms() -> int:
+    """Return UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+GRIDS: Mapping[str, str] = {
+    "/v5/market/instruments-info": '{"retCode":0,"result":{"list":[{"symbol":"RADUSDT",'
+    '"priceFilter":{"tickSize":"0.0001"},"lotSizeFilter":{"qtyStep":"0.1","minOrderQty":"0.1","minNotionalValue":"5"}}]}}',
+    "/api/v1/futures/market/trading_pairs": '{"code":0,"data":[{"symbol":"BTCUSDT","basePrecision":4,'
+    '"quotePrecision":1,"minTradeVolume":"0.0001"}],"msg":"Success"}',
+    "/v2/conf/pub:info:pair": '[[["ETHJPY",[null,null,null,"0.0008","5000.0",null]]]]',
+}
+"""Built after documentation; of the others there are recorded answers."""
+
+
+def _grids(path: str, query: Mapping[str, str]) -> str | None:
+    if path.endswith(("exchangeInfo", "AssetPairs")):
+        return answer(path)
+    if path.endswith("/public/instruments"):
+        return answer(f"instType={query['instType']}")
+    return GRIDS.get(path)
+
+
+def _ending_at(source: str, boundary_ms: int) -> Capture:
+    name = source.removeprefix("made/")
+    capture = recorded(name) if name == source else made(name)
+    first_ms = -(-capture.first_ms // MINUTE_MS) * MINUTE_MS
+    return capture.shifted(boundary_ms - first_ms)

@@ -24,15 +24,21 @@ STRATEGY = '''
 from workers.strategy.api import Intent, Strategy
 
 class Buyer(Strategy):
-    """Buys on the first candle that it sees live."""
+    """Buys on the first price after the first live candle, however late in the minute."""
+
+    live = False
 
     @property
     def warmup(self):
         return 1
 
     def on_candle(self, context, candle):
-        if not candle.backfilled and context.position.direction == "flat":
-            return [Intent("enter_long", reasons=("a candle",))]
+        self.live = self.live or not candle.backfilled
+        return []
+
+    def on_tick(self, context, tick):
+        if self.live and context.position.direction == "flat":
+            return [Intent("enter_long", reasons=("a live candle, and now a price",))]
         return []
 '''
 TREE = """

@@ -52,7 +52,6 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-CCXT: Final = "ccxt:"
 SHORTEST_POLL_S: Final = 10.0
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -168,11 +167,9 @@ def _check_exchange(config: FeedConfig, child: str) -> None:
     _check_address(child, "ws_url", config.ws_url, ("wss", "ws"))
     _check_address(child, "rest_url", config.rest_url, ("https", "http"))
     _check_symbol(config, child)
-    if config.exchange.startswith(CCXT):
-        return
     exchange = EXCHANGES.get(config.exchange)
     if exchange is None:
-        problem = f'allowed: {", ".join(sorted(EXCHANGES))}, or "{CCXT}NAME"'
+        problem = f"allowed: {', '.join(sorted(EXCHANGES))}"
         raise _refused(child, "exchange", config.exchange, problem)
     if config.market is not None and config.market not in exchange.kinds:
         problem = f"{exchange.name} has {' and '.join(exchange.kinds)} here"

@@ -10,7 +10,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-from workers.feed.config import CCXT
 from workers.feed.exchanges.table import EXCHANGES
 
 METAVAR: Final = "NAME"
@@ -24,11 +23,11 @@ def apply(text: str, named: str, folder: Path) -> str:
 
     Raises ValueError with a sentence for an exchange that is not known.
     """
-    if named not in EXCHANGES and not named.startswith(CCXT):
+    if named not in EXCHANGES:
         raise ValueError(f"--exchange {named}: no such exchange; allowed: {', '.join(sorted(EXCHANGES))}")
     found = _TREE.search(text)
     head = text if found is None else text[: found.start()]
     tree = Path(__file__).with_name("exchange.toml").read_text(encoding="utf-8")
-    kind = EXCHANGES[named].kinds[0] if named in EXCHANGES else "spot"
+    kind = EXCHANGES[named].kinds[0]
     tree = tree.replace('exchange = "binance"', f'exchange = "{named}"')
     return head + tree.replace('market = "spot"', f'market = "{kind}"')

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workers.feed.config import CCXT, FeedConfig, check
+from workers.feed.config import FeedConfig, check
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.app import market_of, settings_of, wall_ms
 from workers.feed.live.core import LiveCore
@@ -32,8 +32,6 @@ async def run(wishes: Mapping[str, Any], path: Path, seconds: float, tell: Calla
         config = check(decode(wishes, FeedConfig, "record"), "record")
     except PersonMustLook as error:
         raise BadWish(str(error)) from error
-    if config.exchange.startswith(CCXT):
-        raise BadWish(f"{config.exchange}: raw frames are recorded of {', '.join(sorted(EXCHANGES))} only")
     exchange = EXCHANGES[config.exchange]
     market = market_of(exchange, config)
     tape = Tape(path, wall_ms)

@@ -16,6 +16,7 @@ from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 
 BEAT_S = 0.05
+FRESH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,21 @@ class Session:
         boundary_ms = now_ms() // MINUTE_MS * MINUTE_MS
         frames = [it for source in self.sources for it in _ending_at(source, boundary_ms).frames]
         frames.sort(key=lambda it: it.at_ms)
-        for frame in frames:
-            yield frame
         prices = self._quotes(frames)[-5:]
+        for frame in frames:
+            if frame.at_ms < boundary_ms:
+                yield frame
+        # Whoever trades on the candle that closes now has seen a fresh price before.
+        for frame in prices:
+            yield _fresh(frame)
+        await asyncio.sleep(FRESH_S)
+        for frame in frames:
+            if frame.at_ms >= boundary_ms:
+                yield frame
         while True:
             for frame in prices:
                 await asyncio.sleep(BEAT_S)
-                by_ms = now_ms() - frame.at_ms
-                yield Frame(now_ms(), shifted(frame.text, by_ms, frame.at_ms), frame.path)
+                yield _fresh(frame)
 
     def _quotes(self, frames: Sequence[Frame]) -> list[Frame]:
         exchange = EXCHANGES[self.exchange]
@@ -51,7 +59,7 @@ class Session:
     def rest(self, path: str, query: Mapping[str, str]) -> str | None:
         """Answer a question about grids, the time, or the past."""
         if path.endswith("/time"):
-            return json.dumps({"serverTime": now_ms(), "time": now_ms()})
+            return clock(now_ms())
         return _grids(path, query) or self.history(path)
 
     def history(self, path: str) -> str | None:
@@ -98,6 +106,17 @@ def _grids(path: str, query: Mapping[str, str]) -> str | None:
     if path.endswith("/public/instruments"):
         return answer(f"instType={query['instType']}")
     return GRIDS.get(path)
+
+
+def clock(at_ms: int) -> str:
+    """Answer what time it is, in the forms of all exchanges at once."""
+    forms = {"serverTime": at_ms, "time": at_ms, "code": "0", "data": [{"ts": str(at_ms)}], "error": []}
+    return json.dumps({**forms, "result": {"unixtime": at_ms // 1000}})
+
+
+def _fresh(frame: Frame) -> Frame:
+    at_ms = now_ms()
+    return Frame(at_ms, shifted(frame.text, at_ms - frame.at_ms, frame.at_ms), frame.path)
 
 
 def _ending_at(source: str, boundary_ms: int) -> Capture:

@@ -62,7 +62,9 @@ def assemble(
     state = restored(
         journal.state(), f"{name or exchange.name} {market.kind} {config.symbol} {config.timeframe}"
     )
-    asked = asyncio.run(_instrument(exchange, market, network, rest_base))
+    # After a crash nobody waits for the exchange: grids change with the months, not with the minutes.
+    known = state.instrument if context.launch.incarnation > 1 else None
+    asked = known or asyncio.run(_instrument(exchange, market, network, rest_base))
     instrument = asked or state.instrument or _unknown(config)
     core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
     if asked is not None:

@@ -74,7 +74,7 @@ def changed(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 @pytest.mark.req("F5")
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_mutated_frames(sample: Sample, data: st.DataObject) -> None:
     """A real frame with one thing replaced by junk, or taken away; the session survives it."""
     session = sample.exchange.session(sample.market)
@@ -95,7 +95,7 @@ def test_mutated_frames(sample: Sample, data: st.DataObject) -> None:
 @pytest.mark.req("F5")
 @pytest.mark.parametrize("name", sorted(EXCHANGES))
 @given(raw=st.binary(max_size=80) | st.text(max_size=80) | JUNK.map(lambda it: json.dumps(it, default=str)))
-@settings(max_examples=120)
+@settings(max_examples=50)
 def test_anything_at_all(name: str, raw: bytes | str) -> None:
     """Bytes, text, JSON of any shape, to every parser of an exchange."""
     exchange = EXCHANGES[name]
@@ -109,7 +109,7 @@ def test_anything_at_all(name: str, raw: bytes | str) -> None:
 @pytest.mark.req("F5")
 @pytest.mark.parametrize("name", sorted(EXCHANGES))
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_mutated_histories(name: str, data: st.DataObject) -> None:
     """An answer with one thing replaced by junk."""
     exchange, value = EXCHANGES[name], json.loads(HISTORY[name])

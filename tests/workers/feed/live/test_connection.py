@@ -121,7 +121,7 @@ def test_after_a_reconnect_everything_is_subscribed_again_and_the_gap_looked_for
 def test_a_connection_is_renewed_an_hour_before_binance_cuts_it() -> None:
     """At 23 h, without a failure being counted."""
     bench = Bench()
-    bench.stream(quote, 19.0, 23.1 * 3600)
+    bench.stream(quote, 19.5, 23.1 * 3600)
     bench.run(23.05 * 3600)
 
     first, second = bench.connects()

@@ -41,16 +41,29 @@ class Board:
 
 
 class Watch:
-    """The consumer's half: which values are news, and whether to ask for all of them (``wanted``)."""
+    """The consumer's half: which values are news, and whether to ask for all of them (``wanted``).
+
+    Only an answer says which life is the present one. A broadcast may be late, and of a process long gone:
+    a life that was not met before is worth a question, and is not believed.
+    """
 
     def __init__(self) -> None:
         self.wanted = True
         self.life: str | None = None
         self._former: deque[str] = deque(maxlen=FORMER_LIVES)
+        self._suspected: str | None = None
         self._seen: dict[str, int] = {}
 
+    def hear(self, life: str) -> bool:
+        """Learn that somebody speaks as ``life``; True when that is the first word of one not met before."""
+        if life == self.life or life in self._former:
+            return False
+        fresh = life != self._suspected
+        self._suspected, self.wanted = life, True
+        return fresh
+
     def meet(self, life: str) -> bool:
-        """Learn that the producer speaks as ``life``; False when that life has ended already."""
+        """Learn that the producer answers as ``life``; False when that life has ended already."""
         if life == self.life:
             return True
         if life in self._former:
@@ -63,7 +76,10 @@ class Watch:
 
     def news(self, latest: Latest) -> bool:
         """Whether this is newer than all that was heard of its topic; counts as heard then."""
-        if not self.meet(latest.life) or latest.nth <= self._seen.get(latest.topic, 0):
+        if latest.life != self.life:
+            self.hear(latest.life)
+            return False
+        if latest.nth <= self._seen.get(latest.topic, 0):
             return False
         self._seen[latest.topic] = latest.nth
         return True

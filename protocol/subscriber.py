@@ -141,7 +141,7 @@ class Subscriber:
             raise HistoryLost(self.source, cursor=min(self._received, certain), first_seq=past.first_seq)
         if certain < self._received:
             self._rewind(certain, now)
-        self._greet(past.life, now)
+        self._watch.meet(past.life)
         self._journal, self._role = past.journal, past.role
         before = self._received
         self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
@@ -208,10 +208,7 @@ class Subscriber:
         self._outstanding, self._due = None, now
 
     def _greet(self, life: str, now: float) -> None:
-        before = self._watch.life
-        if not self._watch.meet(life):
-            return
-        if life != before is not None:
+        if self._watch.hear(life):
             # Whoever was asked is gone, and the question may be gone with it.
             self._outstanding, self._patience = None, RETRY_S
             self._due = now

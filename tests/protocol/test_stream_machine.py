@@ -188,7 +188,20 @@ class StreamSurvivesKills(RuleBasedStateMachine):
             self.consume(20)
             idle = idle + 1 if len(self.disk.applied) == before else 0
         assert self.disk.applied == [entry.seq for entry in self.written.records]
-        assert any(self.knows_the_newest() for _ in range(1000))
+        self.prices_arrive()
+
+    def prices_arrive(self) -> None:
+        """A lost one is lost; what is told next arrives, also at who comes late, also in the next life."""
+        for topic in list(self.told):
+            self.post(topic, 1)
+        assert any(self.knows_the_newest() for _ in range(500))
+        self.consumer.kill()
+        self.consumer = self.born()
+        assert any(self.knows_the_newest() for _ in range(500))
+        self.producer.kill()
+        self.producer = self.next_life()
+        self.post("quote/A", 1)
+        assert any(self.knows_the_newest() for _ in range(500))
 
 
 TestStreamMachine = pytest.mark.req("X2")(pytest.mark.req("T1")(StreamSurvivesKills.TestCase))

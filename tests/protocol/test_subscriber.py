@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protocol.errors import HistoryLost, JournalReplaced
-from protocol.messages.stream import AccountRole, Fetch, Former, Live, Past, Tip
+from protocol.messages.stream import AccountRole, Fetch, Former, Latest, Live, Past, Tip
 from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
 from tests.protocol.test_publisher import record, seqs
 
@@ -236,14 +236,15 @@ def test_a_broadcast_of_another_journal_raises_only_a_question() -> None:
 def test_a_new_life_of_the_producer_is_asked_at_once() -> None:
     """Whoever was asked is gone, and the question with it: no waiting for an answer that cannot come."""
     subscriber = contacted(3)
-    subscriber.on_broadcast(Tip("j", 3, "first"), 1.0)
+    subscriber.on_past(msgspec.structs.replace(past(3, 3, 3), life="first"), 1.0)
     assert subscriber.poll(1.0 + IDLE_S, ROOM) is not None
     assert subscriber.poll(1.1 + IDLE_S, ROOM) is None
 
     subscriber.on_broadcast(Tip("j", 3, "second"), 1.2 + IDLE_S)
     assert Fetch(after=3) == subscriber.poll(1.2 + IDLE_S, ROOM)
-    subscriber.on_broadcast(Tip("j", 3, "first"), 1.3 + IDLE_S)  # late words of the dead change nothing
-    assert subscriber.poll(1.3 + IDLE_S, ROOM) is None
+    subscriber.on_past(msgspec.structs.replace(past(3, 3, 3), life="second"), 1.3 + IDLE_S)
+    subscriber.on_broadcast(Tip("j", 3, "first"), 1.4 + IDLE_S)  # late words of the dead change nothing
+    assert subscriber.poll(1.4 + IDLE_S, ROOM) is None
 
 
 def after_power_loss(*former: tuple[str, int], after: int, last: int) -> Past:
@@ -309,3 +310,14 @@ def test_what_is_left_may_have_been_forgotten() -> None:
         asked(7, rewinds=True).on_past(
             msgspec.structs.replace(after_power_loss(("j", 5), after=7, last=9), first_seq=7), 0.1
         )
+
+
+def test_late_words_of_a_life_never_met_do_not_silence_the_present_one() -> None:
+    """They come after the first words of the next process, by another way: a question decides."""
+    subscriber = Subscriber("feed", journal=None, after=0, latest=True)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(msgspec.structs.replace(past(0, 1, 1), life="second", with_latest=True), 0.1)
+    subscriber.on_broadcast(Tip("j", 1, "first"), 0.2)
+
+    assert subscriber.on_latest(Latest("quote/A", 0, record(1).body, "second", 1))
+    assert not subscriber.on_latest(Latest("quote/A", 0, record(1).body, "first", 9))

@@ -242,7 +242,7 @@ def test_14_each_cause_is_told_as_what_it_is(grow: Grow, tmp_path: Path) -> None
         root = grow(
             trees.command("exec", "/no/such/program"),
             trees.worker("import", "tests.supervision.broken_module:main"),
-            trees.worker("config", "workers.feed:main", {"sped": 3}),
+            trees.worker("config", "workers.feed:main", {"sped": 3, "on_end": "idle"}),
             trees.worker("port", "binds_a_port", {"port": port}, backoff={"initial": "1h", "max": "1h"}),
             trees.command("fine", *trees.SLEEPS),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protocol.codec import ACCOUNT
+from protocol.journal import Journal
 from protocol.messages.control import Done
 from protocol.messages.stream import AccountRole, OrdersRole
 from workers.broker.config import BrokerConfig, OtherCash, refuse_later_features
@@ -37,6 +38,15 @@ def build(context: Context) -> Worker:
     rules = _rules(context, config)
     hold(context.data_file(".lock"))
     journal = context.open_journal(tables=TABLES, durability=config.durability)
+    try:
+        return _worker(context, config, rules, journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _worker(context: Context, config: BrokerConfig, rules: Rules, journal: Journal) -> Worker:
+    child = context.launch.child
     state = restore(journal.state(), config.cash)
     check_ledger(journal.connection, state.books)
     if state.books.cash0 != config.cash:

@@ -129,21 +129,11 @@ class Clerk:
         state.books = booking.books
         state.fills += 1
         after = order.after_fill(quantity, price)
-        fill = Fill(
-            fill_id=f"{order.client_order_id}:{after.fills}",
-            client_order_id=order.client_order_id,
-            strategy=order.strategy,
-            symbol=order.symbol,
-            side=order.side,
-            price=price,
-            quantity=quantity,
+        fill = replace(
+            self._fill_of(after, quantity, price),
             fee=paid,
             realised=booking.realised,
-            position=state.books.quantity(order.symbol),
-            at_ms=state.at_ms,
-            row=state.handled,
             liquidity=liquidity,
-            reason=order.reason,
             late=late,
             replayed=replayed,
         )
@@ -154,6 +144,24 @@ class Clerk:
         self._count(fill)
         self._follow(after, quantity)
         return after
+
+    def _fill_of(self, order: WorkingOrder, quantity: Decimal, price: Decimal) -> Fill:
+        state = self._state
+        return Fill(
+            fill_id=f"{order.client_order_id}:{order.fills}",
+            client_order_id=order.client_order_id,
+            strategy=order.strategy,
+            symbol=order.symbol,
+            side=order.side,
+            price=price,
+            quantity=quantity,
+            fee=ZERO,
+            realised=ZERO,
+            position=state.books.quantity(order.symbol),
+            at_ms=state.at_ms,
+            row=state.handled,
+            reason=order.reason,
+        )
 
     def _note(self, fill: Fill, flows: tuple[Flow, ...]) -> None:
         state, notes = self._state, self._notes

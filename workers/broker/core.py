@@ -40,6 +40,7 @@ from workers.broker.instructions import Instructions, Told
 from workers.broker.intake import MarketInbox, StrategyInbox, Taken
 from workers.broker.liquidation import Liquidator
 from workers.broker.matching import Terms
+from workers.broker.money import text
 from workers.broker.notes import Notes
 from workers.broker.pit import STALE_MS, Pit
 from workers.broker.risk import STORAGE, Risk
@@ -235,10 +236,14 @@ class BrokerCore:
         return next(unknown, None) or self._laggard()
 
     def counters(self) -> dict[str, int | str | None]:
-        """Lifetime figures: orders on record, fills, denied orders; the close of the last candle."""
+        """Lifetime figures: orders on record, fills, denied orders; the close of the last candle; what the
+        account is worth now, and what of that is free."""
         state = self._state
         last = None if state.last_candle_ms is None else iso_ms(state.last_candle_ms)
-        return {"orders": state.orders, "fills": state.fills, "denied": state.denied, "last_candle": last}
+        counted = {"orders": state.orders, "fills": state.fills, "denied": state.denied}
+        funds = self._market.desk.funds() if self._market is not None else None
+        worth = {"equity": text(funds.total), "free": text(funds.free)} if funds is not None else {}
+        return {**counted, "last_candle": last, **worth}
 
     @property
     def finished(self) -> OnEnd | None:

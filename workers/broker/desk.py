@@ -25,7 +25,7 @@ from workers.broker.matching import Terms
 from workers.broker.notes import Notes
 from workers.broker.orders import Happened, WorkingOrder
 from workers.broker.risk import Risk
-from workers.broker.sizing import Admission, admit, on_grid
+from workers.broker.sizing import Admission, Funds, admit, on_grid
 from workers.broker.state import BrokerState, Seen
 from workers.broker.trailing import stop_at
 
@@ -95,6 +95,10 @@ class Desk:
     def used(self, order: Order) -> None:
         """Deny an order under an id that is on record from long ago."""
         self._conflict(order, _fingerprint(order), self._state.handled)
+
+    def funds(self) -> Funds:
+        """Divide the account into what is bound and what is free."""
+        return self._clerk.account(self._market.symbol).funds()
 
     # --- orders ---------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ that were missed: then they touch only what rests.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -37,6 +38,10 @@ from workers.broker.sizing import fillable
 from workers.broker.state import BrokerState
 from workers.broker.trailing import raised
 
+RAN_OUT_MS: Final = 86_400_000
+"""So long after the last time of the funding file it is said to have ended: no venue waits longer than a day.
+"""
+
 
 class Floor:
     """Owned by the core; changes the state and notes what follows from it."""
@@ -57,6 +62,7 @@ class Floor:
         self._clerk, self._risk, self._liquidator, self._schedule = clerk, risk, liquidator, schedule
         self._next_funding = schedule.after(state.funding_ms)
         self._replayed = False
+        self._told_end = False
 
     def row(self, message: MarketRecord, *, resting_only: bool = False, replayed: bool = False) -> None:
         """Deal with a row: fills of a candle, then its close is the mark; funding; the end.
@@ -95,12 +101,21 @@ class Floor:
     def fund_until(self, symbol: str, now_ms: int) -> None:
         """Book what the funding file has up to now."""
         if self._next_funding is None or self._next_funding > now_ms:
+            if self._next_funding is None and self._schedule.end_ms is not None:
+                self._ran_out(symbol, now_ms)
             return
         state = self._state
         for due in self._schedule.due(state.funding_ms, now_ms):
             self._fund(symbol, due.at_ms, due.rate)
             state.funding_ms = due.at_ms
         self._next_funding = self._schedule.after(state.funding_ms)
+
+    def _ran_out(self, symbol: str, now_ms: int) -> None:
+        """Say once that the file ended before the data did: when funding is due after that nobody knows."""
+        end_ms = self._schedule.end_ms or 0
+        if not self._told_end and now_ms - end_ms > RAN_OUT_MS and self._state.books.quantity(symbol):
+            self._told_end = True
+            self._notes.log("WARNING", "funding unknown", symbol=symbol, file_ends_ms=end_ms)
 
     def funding(self, funding: Funding) -> None:
         """Book a funding that the feed tells, or settle the one that waited for its rate."""

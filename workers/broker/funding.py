@@ -37,6 +37,11 @@ class FundingSchedule:
         index = 0 if at_ms is None else bisect_right(self._times, at_ms)
         return self._times[index] if index < len(self._times) else None
 
+    @property
+    def end_ms(self) -> int | None:
+        """The last time that is known; None where there is none."""
+        return self._times[-1] if self._times else None
+
     def due(self, after_ms: int | None, until_ms: int) -> tuple[Due, ...]:
         """Return what falls due after ``after_ms``, up to and including ``until_ms``."""
         first = 0 if after_ms is None else bisect_right(self._times, after_ms)

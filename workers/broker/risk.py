@@ -78,7 +78,7 @@ class Risk:
         """Put a curb in force; False when the same is already."""
         change = self._state.trading.put(curb)
         if change is not None:
-            self._told(change)
+            self._told(change, "ERROR" if change.critical else "WARNING")
         return change is not None
 
     def curb(self, trigger: str, *, strategy: str | None = None, detail: str | None = None) -> bool:
@@ -118,11 +118,10 @@ class Risk:
         breakers.reset(self._state.watch, self._state.books.equity(self._state.marks), strategy)
         return bool(changes)
 
-    def _told(self, change: TradingChanged) -> None:
+    def _told(self, change: TradingChanged, level: str = "WARNING") -> None:
         self._state.changes += 1
         self._notes.outputs.append(change)
         self._notes.writes.append(store.insert_change(self._state.changes, change))
-        level = "ERROR" if change.critical and change.state != "active" else "WARNING"
         self._notes.log(
             level,
             "trading state",

@@ -71,6 +71,7 @@ def report(account: Account, period: str) -> dict[str, Any]:
         "cash": _plain(state.books.cash),
         "gain": _plain(equity - start),
         **account.counts,
+        "funding_pending": len(state.owed),
         "denied": account.denials,
         **_figures(tally(account.trips)),
         "max_drawdown": _rounded(max_drawdown(series)),

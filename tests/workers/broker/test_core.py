@@ -140,12 +140,9 @@ def test_the_same_order_again_fills_once() -> None:
 
     assert len(bench.fills) == 1
     assert bench.denials == []
-    assert bench.core.counters() == {
-        "orders": 1,
-        "fills": 1,
-        "denied": 0,
-        "last_candle": "1970-01-01T00:03:00.000Z",
-    }
+    counters = bench.core.counters()
+    assert (counters["orders"], counters["fills"], counters["denied"]) == (1, 1, 0)
+    assert counters["last_candle"] == "1970-01-01T00:03:00.000Z"
 
 
 @pytest.mark.req("B1")

@@ -428,3 +428,27 @@ def test_an_entry_filled_at_several_prices_is_protected_by_its_average() -> None
     assert live.bench.rows("SELECT quantity, stop_price FROM orders WHERE parent IS NOT NULL") == [
         ("7", "95.3")
     ]
+
+
+@pytest.mark.req("B2")
+def test_a_replacement_takes_the_place_when_the_cancel_arrives_also_over_a_kill() -> None:
+    """R1: until then the old order stands."""
+    live = resting()
+    row = live.core._state.handled
+    moved = replace(order(row, size=ONE, name="moved", kind="limit", limit=D(99)), decided_ms=T0 + ARRIVED)
+    live.send(
+        Cancel(
+            client_order_id="c",
+            strategy="s",
+            row=row,
+            leg=0,
+            target="in",
+            decided_ms=T0 + ARRIVED,
+            replacement=moved,
+        )
+    )
+    live.revive().at(ARRIVED + latency_ms("c") - 1)
+    assert live.statuses() == {"in": "pending_cancel"}
+
+    live.at(ARRIVED + latency_ms("c"))
+    assert live.statuses() == {"in": "cancelled", "moved": "accepted"}

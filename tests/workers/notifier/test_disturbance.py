@@ -102,7 +102,7 @@ instrument = {{ tick = "1", step = "0.0001", contract = "linear" }}
 @pytest.mark.req("N1")
 @pytest.mark.slow
 def test_a_replay_faster_than_life_rings_nobodys_telephone(
-    start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
+    fake: FakeTelegram, start: Start, tmp_path: Path, recent_recording: str
 ) -> None:
     """With credentials, "auto", and a recording of this very hour: to the log only, and nothing waits."""
     path = tmp_path / "tree.toml"
@@ -139,7 +139,7 @@ def recent_recording(tmp_path: Path) -> str:
 @pytest.mark.req("X1")
 @pytest.mark.slow
 def test_a_telegram_that_never_answers_disturbs_nobody(
-    start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
+    fake: FakeTelegram, start: Start, tmp_path: Path, recent_recording: str
 ) -> None:
     """Not even the notifier: a flood of trades waits on disk, it beats, and it stops in time."""
     fake.usual = lambda: server.HANG
@@ -162,7 +162,7 @@ def test_a_telegram_that_never_answers_disturbs_nobody(
 @pytest.mark.req("N4")
 @pytest.mark.slow
 def test_trading_is_told_of_and_ruled_from_a_chat(
-    start: Start, fake: FakeTelegram, tmp_path: Path, recent_recording: str
+    fake: FakeTelegram, start: Start, tmp_path: Path, recent_recording: str
 ) -> None:
     """Trades arrive opened and closed; the kill switch asks back, then the broker halts."""
     path = tmp_path / "tree.toml"

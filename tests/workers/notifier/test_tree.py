@@ -46,7 +46,11 @@ backoff = {{ initial = "0s", max = "0.05s" }}
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTelegram]:
-    """Give a server, and the credentials for it to what is started."""
+    """Give a server, and the credentials for it to what is started.
+
+    Asked for before the root is, so that the root ends first: nobody then writes to a port that may soon be
+    somebody else's.
+    """
     monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "12:token-of-a-test")
     monkeypatch.setenv("TELEGRAM_CHAT_ID", "42")
     with telegram_server() as made:
@@ -65,7 +69,7 @@ def told(fake: FakeTelegram, words: str) -> str:
 @pytest.mark.req("N1")
 @pytest.mark.req("N4")
 def test_a_tree_is_watched_and_ruled_from_a_chat(
-    start: Start, tree_file: Callable[[str], str], fake: FakeTelegram
+    fake: FakeTelegram, start: Start, tree_file: Callable[[str], str]
 ) -> None:
     """Start, a kill, status, restart, why, logs, a stranger, and a confirmed stop of the whole tree."""
     root = start("--config", tree_file(TREE.format(base_url=fake.base_url)))
@@ -111,7 +115,7 @@ def remembered(state_dir: Path, count: int) -> None:
 @pytest.mark.req("N2")
 @pytest.mark.parametrize("seed", [1])
 def test_everything_arrives_once_and_in_order_though_the_notifier_is_killed_at_random(
-    start: Start, tree_file: Callable[[str], str], fake: FakeTelegram, state_dir: Path, seed: int
+    fake: FakeTelegram, start: Start, tree_file: Callable[[str], str], state_dir: Path, seed: int
 ) -> None:
     """kill -9 at any instant: nothing is lost or overtakes; at most one repeat a kill, and it is marked."""
     chance = random.Random(seed)
@@ -168,7 +172,7 @@ intensity = {{ max_restarts = 3, period = "1m" }}
 
 @pytest.mark.req("N5")
 def test_with_the_notifier_down_the_root_tells_what_is_critical(
-    start: Start, tree_file: Callable[[str], str], fake: FakeTelegram
+    fake: FakeTelegram, start: Start, tree_file: Callable[[str], str]
 ) -> None:
     """The one-shot sender brings the sentence to the same chat, once."""
     root = start("--config", tree_file(ALARM.format(base_url=fake.base_url, python=sys.executable)))

@@ -18,3 +18,9 @@ def quiet() -> Iterator[None]:
     logger.disable("workers")
     yield
     logger.enable("workers")
+
+
+@pytest.fixture(autouse=True)
+def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the brokers of a simulated world, one after the other, live in this one process."""
+    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)

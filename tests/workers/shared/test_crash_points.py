@@ -22,12 +22,6 @@ KINDS: dict[str, dict[str, dict[str, Any]]] = {
 READER = {"feed": "broker", "strategy": "broker", "broker": "notifier"}
 
 
-@pytest.fixture(autouse=True)
-def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the brokers of a simulated world, one after the other, live in this one process."""
-    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
     """Give the books of both kinds of run without any death."""

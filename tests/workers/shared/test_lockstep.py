@@ -12,12 +12,6 @@ from tests.workers.shared.world import World, world
 ROWS = WAVES[:80]
 
 
-@pytest.fixture(autouse=True)
-def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the brokers of a simulated world, one after the other, live in this one process."""
-    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)
-
-
 @pytest.fixture
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """Give the books of a run in which all were there all the time."""

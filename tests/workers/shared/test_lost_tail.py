@@ -14,12 +14,6 @@ from tests.workers.shared.world import World, world
 ROWS = WAVES[:120]
 
 
-@pytest.fixture(autouse=True)
-def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the brokers of a simulated world, one after the other, live in this one process."""
-    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)
-
-
 def quiet(folder: Path, strategy: dict[str, object]) -> dict[str, object]:
     folder.mkdir()
     with world(folder) as made:

@@ -25,12 +25,6 @@ from workers.shared.worker import Context, Worker
 FULL = StorageFull(Path("x.db"), "no room")
 
 
-@pytest.fixture(autouse=True)
-def no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the brokers of a simulated world, one after the other, live in this one process."""
-    monkeypatch.setattr("workers.broker.app.hold", lambda path: 0)
-
-
 @pytest.fixture
 def alerts() -> Iterator[list[str]]:
     """Give the CRITICAL lines of the test."""

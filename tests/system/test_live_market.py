@@ -164,6 +164,7 @@ def test_a_silent_exchange_ends_the_feed_as_stale_and_the_supervisor_starts_it_a
         assert root.interrupt() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.req("F1")
 def test_the_simulated_market_needs_no_network(start: Start, tree_file: Callable[[str], str]) -> None:
     """History first, then ticks, at once and for ever."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from protocol.messages.market import Candle
-from tests.support.exchange.capture import DATA
+from tests.support.deadline import until
+from tests.support.exchange.capture import DATA, Frame
 from tests.support.exchange.server import LocalExchange, running
-from tests.support.exchange.sessions import SESSIONS
+from tests.support.exchange.sessions import now_ms
+from tests.workers.feed.live.bench import MINUTE, kline, quote
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.recording import load
@@ -53,22 +56,35 @@ def test_frames_of_another_market_are_refused_with_a_sentence() -> None:
 
 @pytest.mark.req("F1")
 def test_what_is_recorded_can_be_replayed(tmp_path: Path) -> None:
-    """A second of a session is written down, and its candle comes back."""
-    out, session = tmp_path / "btc.ws.jsonl.gz", SESSIONS["binance spot"]
+    """A closing candle is heard and written down; the file, left in the middle, gives it back."""
+    out, told = tmp_path / "btc.ws.jsonl.gz", list[str]()
 
-    async def main() -> int:
-        async with running(LocalExchange(session.script, session.rest)) as local:
+    async def script(_path: str) -> AsyncIterator[Frame]:
+        open_ms = now_ms() // MINUTE * MINUTE
+        for closed in (False, True):
+            yield Frame(now_ms(), kline(open_ms, 101, closed=closed))
+        while True:
+            await asyncio.sleep(0.01)
+            yield Frame(now_ms(), quote(now_ms()))
+
+    async def main() -> None:
+        async with running(LocalExchange(script)) as local:
             wishes = {
                 "source": "exchange", "exchange": "binance", "symbol": "BTC/USDT", "history": 0,
                 "ws_url": local.ws_url, "rest_url": local.rest_url,
             }  # fmt: skip
-            return await run(wishes, out, 2.0, lambda _line: None)
+            recording = asyncio.create_task(run(wishes, out, 60.0, told.append))
+            await until(lambda: any("candle closed" in line for line in told), state=lambda: told)
+            recording.cancel()
+            await asyncio.gather(recording, return_exceptions=True)
 
-    frames = asyncio.run(main())
+    asyncio.run(main())
     recording = load(out, config(out.name, "binance", "BTC/USDT"))
+    candle = recording.message(1)
 
-    assert frames > 1000
     assert 1 == recording.count
+    assert isinstance(candle, Candle)
+    assert "101" == str(candle.close)
 
 
 def test_what_cannot_be_recorded_is_said(tmp_path: Path) -> None:

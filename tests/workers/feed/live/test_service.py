@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -140,25 +141,27 @@ def _back(local: LocalExchange, feed: Feed, connections: int, ticks: int) -> boo
     return local.connections > connections and feed.ticks > ticks
 
 
-def pairs() -> list[tuple[Sample, ...]]:
-    """Return for each exchange the samples that make up its session."""
+def pairs() -> list[Any]:
+    """Return for each exchange the samples that make up its session; slow are those that wait for a grace."""
     names = (
-        "binance-spot_2021-04-04",
-        "binance-futures_2021-07-22",
-        "bitfinex",
-        "made/bitunix",
+        "binance-spot_2021",
+        "binance-futures_2021",
         "bybit",
-        "made/kraken",
         "okx",
+        "made/bitunix",
+        "bitfinex",
+        "made/kraken",
     )
-    return [
-        tuple(it for it in SAMPLES if name in it.source and it.source != "made/bitunix-older")
-        for name in names
-    ]
+    found = []
+    for name in names:
+        samples = tuple(it for it in SAMPLES if name in it.source and it.source != "made/bitunix-older")
+        marks = [pytest.mark.slow] if name in ("bitfinex", "made/kraken") else []
+        found.append(pytest.param(samples, id=name, marks=marks))
+    return found
 
 
 @pytest.mark.req("F1")
-@pytest.mark.parametrize("samples", pairs(), ids=lambda samples: samples[0].source)
+@pytest.mark.parametrize("samples", pairs())
 def test_each_exchange_streams_from_its_capture_over_real_sockets(samples: tuple[Sample, ...]) -> None:
     """Ticks come out, and the candle that closes in the capture, built or recorded, is final and goes out."""
     first = samples[0]

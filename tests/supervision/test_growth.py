@@ -15,7 +15,6 @@ from tests.supervision.trees import TreeProcess
 from tests.support.deadline import wait_until
 
 WARM_UP = 150
-MOST_IN_PASSING = 200
 MORE_MEMORY = 3 << 20
 """Bytes that the journal's cache may take and the allocator may keep; a leak of 3 kB a restart is more."""
 
@@ -53,11 +52,9 @@ def memory(pid: int) -> int:
 @pytest.mark.req("X1")
 @pytest.mark.parametrize("restarts", [200, pytest.param(1000, marks=pytest.mark.slow)])
 def test_30_restarts_leave_nothing_behind(
-    request: pytest.FixtureRequest, grow: Grow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: int
+    grow: Grow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: int
 ) -> None:
     """Each left a descriptor, a thread, a socket, a file or some memory, and after a month it was over."""
-    if restarts > MOST_IN_PASSING and "slow" not in request.config.option.markexpr:
-        pytest.skip("takes up to a minute: ./ops/test -m slow tests/supervision")
     marks, temporary = tmp_path / "marks", tmp_path / "temporary"
     marks.touch()
     temporary.mkdir()

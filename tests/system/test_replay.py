@@ -83,12 +83,13 @@ def test_trades_of_one_millisecond_are_decisions_of_their_own(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("runtime_dir")
-def test_a_replay_that_cannot_go_on_says_why_and_ends() -> None:
+@pytest.mark.parametrize("child", ["feed", "strategy"])
+def test_a_replay_that_cannot_go_on_says_why_and_ends(child: str) -> None:
     """A worker that refuses its configuration is parked; waiting for it would be for ever."""
-    done = paper("replay", str(BUNDLED), "--set", "feed.tme=close")
+    done = paper("replay", str(BUNDLED), "--set", f"{child}.tme=close")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("paper: feed is parked: feed.config.tme: found 'tme'; no such key")
+    assert done.stderr.startswith(f"paper: {child} is parked: {child}.config.tme: found 'tme'; no such key")
 
 
 @pytest.mark.req("X2")

@@ -107,6 +107,20 @@ def test_kills_at_random_positions_leave_the_same_books() -> None:
     assert report["fills"] > 100
 
 
+@pytest.mark.slow
+@pytest.mark.req("X2")
+@pytest.mark.req("T1")
+def test_kills_in_a_group_of_strategies_leave_the_same_books() -> None:
+    """One strategy runs ahead, one waits for the fills of each row, and they fall together: one digest."""
+    done = command("-m", "ops.disturbance", "--tree", "group", "--kills", "12", "--seed", "1", "--json")
+    report = json.loads(done.stdout)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (report["kills"], report["lost"], report["doubled"]) == (12, 0, 0)
+    assert "listener" in report["victims"]
+    assert report["digest"] == report["digest_disturbed"]
+
+
 CANDLE = "{t},{p},{p},{p},{p},1"
 TRADE = "{t},{p},0.5,buy,{n}"
 CANDLES, TRADES = "ts_ms,open,high,low,close,volume", "ts_ms,price,amount,side,trade_id"

@@ -164,7 +164,7 @@ def test_a_telegram_that_never_answers_disturbs_nobody(
 def test_trading_is_told_of_and_ruled_from_a_chat(
     fake: FakeTelegram, start: Start, tmp_path: Path, recent_recording: str
 ) -> None:
-    """Trades arrive opened and closed; the broker lets no entries in, and again; the kill switch asks back."""
+    """Trades arrive opened and closed; entries are paused and resumed; the kill switch asks back."""
     path = tmp_path / "tree.toml"
     tree = TREE.format(base_url=fake.base_url, recording=recent_recording)
     path.write_text(tree.replace("program:main", "program:loud"))

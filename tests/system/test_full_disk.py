@@ -20,8 +20,7 @@ from tests.support.smalldisk import fill, small_disk
 
 __all__ = ["small_disk"]
 
-ROOT = Path(__file__).parents[2]
-BUNDLED = ROOT / "workers/demo/btc-perp_1m_2022-01-09.csv.gz"
+ROWS = 60_000
 PAPER = str(Path(sys.executable).with_name("paper"))
 PATIENCE_S = 60
 TREE = """
@@ -44,9 +43,7 @@ start = "workers.feed:main"
 [child.config]
 source = "recorded"
 file = {file}
-time = "close"
-volume = "quote"
-speed = 30000
+speed = "max"
 on_end = "shutdown"
 """
 
@@ -58,9 +55,18 @@ def rows(state_dir: Path) -> int:
     return int(found[0]) if found else 0
 
 
-def undisturbed(config: str, state_dir: Path) -> None:
+def recording(folder: Path) -> Path:
+    """Write candles whose price goes up and down, for some seconds of the fastest replay."""
+    path = folder / "wave.csv"
+    prices = ((n, 1000 + 10 * abs(n % 60 - 30) + n % 7) for n in range(ROWS))
+    lines = (f"{n * 60_000},{p},{p},{p},{p},1\n" for n, p in prices)
+    path.write_text("ts_ms,open,high,low,close,volume\n" + "".join(lines))
+    return path
+
+
+def undisturbed(config: str, file: Path, state_dir: Path) -> None:
     """Replay the same recording in the same tree with nobody in the way."""
-    words = [PAPER, "replay", str(BUNDLED), "--config", config, "--state-dir", str(state_dir)]
+    words = [PAPER, "replay", str(file), "--config", config, "--state-dir", str(state_dir)]
     subprocess.run(words, check=True, capture_output=True, timeout=120)
 
 
@@ -79,8 +85,9 @@ def test_a_full_disk_stops_entries_and_costs_nothing(
     tmp_path: Path,
 ) -> None:
     """Told by status and log, once; no entry meanwhile; with room again the same books as undisturbed."""
-    config = tree_file(TREE.format(file=json.dumps(str(BUNDLED))))
-    undisturbed(config, tmp_path / "quiet")
+    file = recording(tmp_path)
+    config = tree_file(TREE.format(file=json.dumps(str(file))))
+    undisturbed(config, file, tmp_path / "quiet")
     state_dir = small_disk / "state"
     state_dir.mkdir(mode=0o700)
     root = start("--config", config, "--paper", state_dir=state_dir)
@@ -101,7 +108,7 @@ def test_a_full_disk_stops_entries_and_costs_nothing(
     wait_until(lives_on, PATIENCE_S, what="it to live on", state=root.said)
 
     assert broker["health"] in {"degraded", "critical"}
-    assert rows(state_dir) == stood_at < 5000
+    assert rows(state_dir) == stood_at < ROWS
     make_room()
     assert root.process.wait(PATIENCE_S) == 0
     quiet, full = read_books(tmp_path / "quiet"), read_books(state_dir)

@@ -67,6 +67,7 @@ def test_what_a_running_tree_is_told_is_done(start: Start, tmp_path: Path, state
         assert told(state_dir, "order", "buy", "0.01", "--limit", price, "--yes") == "accepted"
     first, second = (one["client_order_id"] for one in listed(state_dir, "orders")[-2:])
     assert told(state_dir, "cancel", first) == "done"
+    assert [(one["target"], one["status"]) for one in listed(state_dir, "cancels")] == [(first, "done")]
     assert told(state_dir, "kill-switch", "on") == "done"
 
     wait_until(lambda: not listed(state_dir, "positions"), what="it to be closed", state=root.said)

@@ -32,7 +32,7 @@ class Row:
     def text(self) -> str:
         """The line for people."""
         beside = f"floor {self.floor:9.3f}   {self.ratio:6.2f} times" if self.floor and self.ratio else ""
-        return f"{self.name:24} {self.value:10.3f} {self.unit:12} {beside:32} {self.samples} samples".rstrip()
+        return f"{self.name:28} {self.value:10.3f} {self.unit:12} {beside:32} {self.samples} samples".rstrip()
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:

@@ -31,7 +31,7 @@ RECORDS_A_STEP: Final = 200
 ROOM: Final = 1_000
 HISTORY_MS: Final = 7 * 24 * 3600 * 1000
 """A trade whose data is older than this happened in a recording, not in the market."""
-FORGET_EVERY: Final = 100
+FORGET_EVERY: Final = 20
 """After how many messages those are dropped that nobody needs any more."""
 STAMP_MS: Final = 60_000
 """How often it is noted that the host is up."""
@@ -302,8 +302,10 @@ class NotifierCore:
             self._unannounced = True
             self._unforgotten += len(made.messages)
         if self._unforgotten >= FORGET_EVERY:
+            # Twice as many as came in: what a time without a network has left goes too, a bit at a time.
+            most = 2 * self._unforgotten * max(len(self._around.channels), 1)
+            made.writes.append(outbox.forget_sent(most))
             self._unforgotten = 0
-            made.writes += outbox.forget_sent()
         return Step(
             at_ms=self._at_ms,
             cursors=made.cursors,

@@ -93,7 +93,7 @@ class Delivery:
     async def _send_waiting(self) -> None:
         while self._outbox.next(self.name) is not None:
             if not await self._goes_out():
-                await self._outbox.until_written(lambda: self._outbox.shelve(self.name, _now_ms()))
+                await self._shelve()
                 return
             await asyncio.sleep(self._pace.wait_s(self._sent, self._now()))
             # Only now: what is critical may have come meanwhile.
@@ -102,6 +102,13 @@ class Delivery:
                 # A stop must not tear what is on its way: nobody would know whether it arrived.
                 self._flight = asyncio.create_task(self._try(letter))
                 await asyncio.sleep(await asyncio.shield(self._flight))
+
+    async def _shelve(self) -> None:
+        """Let nothing of this run out, a bit at a time: there may be thousands."""
+        more = True
+        while more:
+            more = await self._outbox.until_written(lambda: self._outbox.shelve(self.name, _now_ms()))
+            await asyncio.sleep(0)
 
     async def _try(self, letter: Letter) -> float:
         """Send it once; returns how long to wait before the next attempt."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from loguru import logger
 from msgspec import Struct
@@ -22,6 +22,12 @@ from workers.shared.core import Write
 
 KEPT_SENT: Final = 1000
 """Messages already sent that are kept for reference."""
+BIT: Final = 200
+"""How many letters are shelved in one transaction: the loop must not stand still for them."""
+LOG: Final = ""
+"""The line of what goes to the log only: it is sent at once."""
+
+T = TypeVar("T")
 
 ANSWER: Final = "answer"
 """The kind of what answers a command: somebody waits for it."""
@@ -35,28 +41,47 @@ TABLES: Final = (
         tried INTEGER NOT NULL DEFAULT 0, sent_ms INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS lines ON deliveries (channel, urgent DESC, number) WHERE sent_ms IS NULL",
     "CREATE INDEX IF NOT EXISTS unsent ON deliveries (number) WHERE sent_ms IS NULL",
+    "CREATE INDEX IF NOT EXISTS sent ON deliveries (number) WHERE sent_ms IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS runs ON messages (run)",
     "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    # How many wait is asked with every beat: it is kept, and counted only when the file is opened.
+    "CREATE TABLE IF NOT EXISTS waiting (channel TEXT PRIMARY KEY, letters INTEGER NOT NULL) WITHOUT ROWID",
+    "DELETE FROM waiting",
+    "INSERT INTO waiting SELECT channel, count(*) FROM deliveries WHERE sent_ms IS NULL GROUP BY channel",
+    """CREATE TRIGGER IF NOT EXISTS put_in AFTER INSERT ON deliveries WHEN new.sent_ms IS NULL BEGIN
+        INSERT INTO waiting VALUES (new.channel, 1) ON CONFLICT (channel) DO UPDATE SET letters = letters + 1;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS taken_out AFTER UPDATE OF sent_ms ON deliveries
+    WHEN old.sent_ms IS NULL AND new.sent_ms IS NOT NULL BEGIN
+        UPDATE waiting SET letters = letters - 1 WHERE channel = new.channel;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS dropped AFTER DELETE ON deliveries
+    WHEN NOT EXISTS (SELECT 1 FROM deliveries WHERE number = old.number AND sent_ms IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM deliveries WHERE number = old.number AND sent_ms IS NOT NULL) BEGIN
+        DELETE FROM messages WHERE number = old.number;
+    END""",
 )
 
 _INSERT: Final = (
     "INSERT INTO messages (run, kind, priority, at_ms, text, silent)"
     " VALUES (coalesce((SELECT value FROM notes WHERE name = 'run'), 0), ?, ?, ?, ?, ?)"
 )
-_ADDRESS: Final = "INSERT INTO deliveries (channel, number, urgent) SELECT ?, max(number), ? FROM messages"
-_FORGET: Final = (
-    "DELETE FROM messages WHERE number <= (SELECT max(number) FROM messages) - ?"
-    " AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.number = messages.number AND d.sent_ms IS NULL)"
+_ADDRESS: Final = (
+    "INSERT INTO deliveries (channel, number, urgent, sent_ms) SELECT ?, max(number), ?, ? FROM messages"
 )
-_FORGET_LETTERS: Final = (
-    "DELETE FROM deliveries WHERE sent_ms IS NOT NULL AND number <= (SELECT max(number) FROM messages) - ?"
+_FORGET: Final = (
+    "DELETE FROM deliveries WHERE (channel, number) IN (SELECT channel, number FROM deliveries"
+    " WHERE sent_ms IS NOT NULL AND number <= (SELECT max(number) FROM messages) - ?"
+    " ORDER BY number LIMIT ?)"
 )
 _NEXT: Final = (
     "SELECT d.number, m.at_ms, m.text, m.silent, d.tried FROM deliveries AS d JOIN messages AS m"
     " USING (number) WHERE d.channel = ? AND d.sent_ms IS NULL ORDER BY d.urgent DESC, d.number LIMIT 1"
 )
 _SHELVE: Final = (
-    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND sent_ms IS NULL AND number IN"
-    " (SELECT number FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run'))"
+    "UPDATE deliveries SET sent_ms = ?1 WHERE channel = ?2 AND number IN (SELECT number FROM deliveries"
+    " INDEXED BY unsent WHERE channel = ?2 AND sent_ms IS NULL AND number >= (SELECT min(number)"
+    " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?3)"
 )
 _COUNT: Final = (
     "INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
@@ -78,7 +103,8 @@ def insert(message: Message, channels: Sequence[str]) -> tuple[Write, ...]:
     """Put a message in, for these channels; for none of them it only stays for reference."""
     urgent = int(message.priority == "critical" or message.kind == ANSWER)
     values = (message.kind, message.priority, message.at_ms, message.text, int(message.silent))
-    return (Write(_INSERT, values), *(Write(_ADDRESS, (channel, urgent)) for channel in channels))
+    lines = [Write(_ADDRESS, (channel, urgent, None)) for channel in channels]
+    return (Write(_INSERT, values), *(lines or [Write(_ADDRESS, (LOG, urgent, message.at_ms))]))
 
 
 def new_run() -> Write:
@@ -86,9 +112,12 @@ def new_run() -> Write:
     return Write(_COUNT, ("run", 1))
 
 
-def forget_sent() -> tuple[Write, ...]:
-    """Drop messages that nobody waits for any more, but for the last ones."""
-    return Write(_FORGET_LETTERS, (KEPT_SENT,)), Write(_FORGET, (KEPT_SENT,))
+def forget_sent(most: int) -> Write:
+    """Drop letters that nobody waits for any more, the oldest ``most``, and messages without any letter left.
+
+    The last messages are kept for reference.
+    """
+    return Write(_FORGET, (KEPT_SENT, most))
 
 
 class Outbox:
@@ -107,8 +136,11 @@ class Outbox:
 
     def queued(self) -> int:
         """Return how many letters wait, in all channels there are."""
-        query = "SELECT count(*) FROM deliveries WHERE channel = ? AND sent_ms IS NULL"
-        return sum(int(self._one(query, (channel,)) or 0) for channel in self._channels)
+        return sum(map(self.queued_in, self._channels))
+
+    def queued_in(self, channel: str) -> int:
+        """Return how many letters wait in one channel."""
+        return int(self._one("SELECT letters FROM waiting WHERE channel = ?", (channel,)) or 0)
 
     def total(self) -> int:
         """Return how many messages were ever made."""
@@ -131,9 +163,11 @@ class Outbox:
             "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number = ?", (at_ms, channel, number)
         )
 
-    def shelve(self, channel: str, at_ms: int) -> None:
-        """Take what this run has made out of the line of a channel without sending it."""
-        self._write(_SHELVE, (at_ms, channel))
+    def shelve(self, channel: str, at_ms: int) -> bool:
+        """Take some of what this run has made out of the line of a channel, unsent; whether there was any."""
+        waiting = self.queued_in(channel)
+        self._write(_SHELVE, (at_ms, channel, BIT))
+        return self.queued_in(channel) < waiting
 
     def put(self, message: Message, channel: str, *notes: tuple[str, int]) -> None:
         """Put an answer in for one channel; ``notes`` are kept in the same transaction."""
@@ -153,16 +187,14 @@ class Outbox:
         found = self._one("SELECT value FROM notes WHERE name = ?", (name,))
         return None if found is None else int(found)
 
-    async def until_written(self, write: Callable[[], None], pause_s: float = 1.0) -> None:
-        """Call ``write`` until the disk takes it."""
+    async def until_written(self, write: Callable[[], T], pause_s: float = 1.0) -> T:
+        """Call ``write`` until the disk takes it; return what it returns."""
         while True:
             try:
-                write()
+                return write()
             except StorageError as error:
                 logger.error("{}", error)
                 await asyncio.sleep(pause_s)
-            else:
-                return
 
     def _one(self, query: str, parameters: tuple[object, ...]) -> int | None:
         row = self._journal.connection.execute(query, parameters).fetchone()

@@ -175,6 +175,13 @@ class Consumer:
 
     def _note_rewound(self) -> None:
         subscriber = self._subscriber
+        if subscriber.passed_over is not None:
+            first, last = subscriber.passed_over
+            logger.bind(source=self.source).warning(
+                "records {} to {} are no longer kept: passed over", first, last
+            )
+            self._done = self._reported = subscriber.position
+            subscriber.passed_over = None
         if subscriber.rewound_from is not None:
             facts = {
                 "source": self.source,

@@ -30,6 +30,15 @@ def test_the_tree_is_one_that_the_feed_accepts(name: str) -> None:
     assert config.market == EXCHANGES[name].kinds[0]
 
 
+@pytest.mark.req("N1")
+def test_the_notifier_of_the_tree_gives_way_to_the_others() -> None:
+    """On few cores it must not take the processor from trading."""
+    tree = tomllib.loads(exchange_template.apply(HEAD, "kraken", Path()))
+    niceness = {child["id"]: child.get("limits", {}).get("nice", 0) for child in tree["child"]}
+
+    assert niceness == {"notifier": 10, "broker": 0, "strategy": 0, "feed": 0}
+
+
 def test_what_is_no_exchange_or_no_symbol_is_a_sentence() -> None:
     """Both say what is allowed."""
     with pytest.raises(ValueError, match=r"krakn.*allowed: binance, bitfinex"):

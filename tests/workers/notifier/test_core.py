@@ -15,7 +15,6 @@ from protocol.messages.stream import MarketRole
 from protocol.messages.trading import Through
 from tests.workers.notifier.desk import NOW, Desk
 from tests.workers.notifier.test_trades import fill
-from workers.notifier import outbox
 from workers.notifier.core import HISTORY_MS, RECORDS_A_STEP, UnfitInput
 from workers.notifier.kinds import Words
 from workers.notifier.outbox import KEPT_SENT, Outbox
@@ -129,20 +128,6 @@ def test_the_outbox_is_bounded(make_desk: Callable[..., Desk]) -> None:
     desk.run()
 
     assert KEPT_SENT <= len(desk.texts()) <= KEPT_SENT + RECORDS_A_STEP
-
-
-@pytest.mark.req("X1")
-def test_a_backlog_of_thousands_costs_no_more_than_one_of_ten(make_desk: Callable[..., Desk]) -> None:
-    """The next letter, the count and what is dropped come from an index, whatever waits."""
-    desk = make_desk()
-    queries = (outbox._NEXT, outbox._FORGET)
-    for query in queries:
-        plan = desk.journal.connection.execute(
-            f"EXPLAIN QUERY PLAN {query}", ("telegram",) if query is outbox._NEXT else (1000,)
-        ).fetchall()
-        words = " ".join(str(row[-1]) for row in plan)
-        assert "TEMP B-TREE" not in words
-        assert "SCAN" not in words.replace("SCAN CONSTANT", "")
 
 
 def test_a_market_is_no_input(make_desk: Callable[..., Desk]) -> None:

@@ -164,7 +164,7 @@ def test_a_telegram_that_never_answers_disturbs_nobody(
 def test_trading_is_told_of_and_ruled_from_a_chat(
     fake: FakeTelegram, start: Start, tmp_path: Path, recent_recording: str
 ) -> None:
-    """Trades arrive opened and closed; the kill switch asks back, then the broker halts."""
+    """Trades arrive opened and closed; entries are paused and resumed; the kill switch asks back."""
     path = tmp_path / "tree.toml"
     tree = TREE.format(base_url=fake.base_url, recording=recent_recording)
     path.write_text(tree.replace("program:main", "program:loud"))
@@ -175,8 +175,16 @@ def test_trading_is_told_of_and_ruled_from_a_chat(
     fake.say("/profit")
     told(fake, "after fees of")
 
+    fake.say("/pause")
+    assert "no new entries" in told(fake, "broker: told")
+    told(fake, "No new entries: operator (paused by telegram:42)")
+    told(fake, "Order denied: sell BTC/USDT of strategy (paused")
+    fake.say("/resume")
+    told(fake, "entries are allowed again")
+    told(fake, "Trading goes on: operator")
+
     fake.say("/killswitch")
     code = told(fake, "/killswitch: sure?").split("send /killswitch ")[1].split()[0]
     fake.say(f"/killswitch {code}")
-    told(fake, "broker: told")
+    told(fake, "trading halted")
     told(fake, "Trading is halted")

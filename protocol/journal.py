@@ -55,12 +55,20 @@ class Journal:
     """An open journal; made by :meth:`open`. For one thread. Fits ``publisher.Source``."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, *, journal_id: str, pruned: int, last_seq: int
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        *,
+        journal_id: str,
+        pruned: int,
+        last_seq: int,
+        settled: bool,
     ) -> None:
         self.path = path
         self._connection = connection
         self._id, self._pruned, self._last_seq = journal_id, pruned, last_seq
         self._former = _former(connection)
+        self._settled = settled
 
     @classmethod
     def open(
@@ -68,7 +76,7 @@ class Journal:
         path: Path,
         *,
         stream: str,
-        durability: Durability = "process",
+        durability: Durability | None = "process",
         tables: Sequence[str] = (),
         boot: str | None = None,
     ) -> Journal:
@@ -79,6 +87,8 @@ class Journal:
         NewerSchema for a file that a person must look at (it stays as it is; a copy of a damaged one is
         kept and named), or a StorageError.
 
+        ``durability`` None: not known yet; each commit is synced until :meth:`settle` says otherwise.
+
         ``boot`` names the present boot (None: ask the machine). A journal that was last written under another
         one, without a sync for each commit, may have lost its last records: it goes on under a new id, and
         tells how far it came under the :attr:`former` ones.
@@ -86,16 +96,35 @@ class Journal:
         connection = open_file(path, stream=stream)
         try:
             with translated(path):
-                connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
+                connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability or 'power']}")
                 with _transaction(connection):
                     for statement in tables:
                         connection.execute(statement)
                     _begin_boot(connection, None if durability == "power" else boot or boot_id())
                 journal_id, pruned, last_seq = _extent(connection)
-                return cls(path, connection, journal_id=journal_id, pruned=pruned, last_seq=last_seq)
+                settled = durability is not None
+                return cls(
+                    path,
+                    connection,
+                    journal_id=journal_id,
+                    pruned=pruned,
+                    last_seq=last_seq,
+                    settled=settled,
+                )
         except BaseException:
             connection.close()
             raise
+
+    def settle(self, durability: Durability) -> None:
+        """Decide what :meth:`open` left open. A durability given there stands; so does what was settled.
+
+        A journal that was left open keeps the mark of its boot, so that its readers are told in the next one
+        how far it came, whatever was settled: that costs them nothing where nothing was lost.
+        """
+        if not self._settled:
+            self._settled = True
+            with translated(self.path):
+                self._connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS[durability]}")
 
     @property
     def id(self) -> str:

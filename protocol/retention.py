@@ -22,12 +22,14 @@ MARK_S: Final = 60.0
 class Policy:
     """``keep_s``: how long records stay however far the readers are. ``max_bytes``: see the module.
 
-    ``patience_s``: how long a reader may be silent before it counts as absent.
+    ``patience_s``: how long a reader may be silent before it counts as absent. ``keep_full_s``: takes the
+    place of ``keep_s`` beyond ``max_bytes``, where records are kept longer than anybody needs them.
     """
 
     keep_s: float = 600.0
     max_bytes: int = 1 << 30
     patience_s: float = 3600.0
+    keep_full_s: float | None = None
 
 
 class Retention:
@@ -56,7 +58,8 @@ class Retention:
 
     def mark(self, now: float, last_seq: int) -> None:
         """Learn how far the stream goes now."""
-        if now - self._marks[-1][0] >= MARK_S:
+        at, seq = self._marks[-1]
+        if now - at >= MARK_S and last_seq != seq:
             self._marks.append((now, last_seq))
 
     def below(self, now: float, size: int) -> int:
@@ -65,7 +68,7 @@ class Retention:
         holding = [r.seq for name, r in self._readers.items() if not (full and self._absent(name, now))]
         if not holding and not full:
             return 0
-        return min([self._old(now), *holding]) + 1
+        return min([self._old(now, full=full), *holding]) + 1
 
     def absent(self, now: float) -> tuple[str, ...]:
         """Who has not been heard of for long."""
@@ -74,9 +77,11 @@ class Retention:
     def _absent(self, name: str, now: float) -> bool:
         return now - self._heard.get(name, self._born) > self._policy.patience_s
 
-    def _old(self, now: float) -> int:
-        """The last seq that is older than ``keep_s``."""
-        while len(self._marks) > 1 and now - self._marks[1][0] >= self._policy.keep_s:
+    def _old(self, now: float, *, full: bool) -> int:
+        """The last seq that is older than what is kept for its age."""
+        policy = self._policy
+        keep_s = policy.keep_s if not full or policy.keep_full_s is None else policy.keep_full_s
+        while len(self._marks) > 1 and now - self._marks[1][0] >= keep_s:
             self._marks.popleft()
         at, seq = self._marks[0]
-        return seq if now - at >= self._policy.keep_s else 0
+        return seq if now - at >= keep_s else 0

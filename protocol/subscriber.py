@@ -24,7 +24,7 @@ from typing import Final
 
 from protocol.errors import HistoryLost, JournalReplaced
 from protocol.latest import Watch
-from protocol.messages.stream import Fetch, Latest, Live, Past, Record, Role, Tip
+from protocol.messages.stream import EventsRole, Fetch, Latest, Live, Past, Record, Role, Tip
 
 RETRY_S: Final = 1.0
 """Wait for an answer before asking again; doubled at each silence."""
@@ -83,6 +83,7 @@ class Subscriber:
         self._open = True
         self._latest, self._rewinds = latest, rewinds
         self.rewound_from: int | None = None
+        self.passed_over: tuple[int, int] | None = None
         self._watch = Watch()
 
     @property
@@ -134,11 +135,14 @@ class Subscriber:
     def on_past(self, past: Past, now: float) -> tuple[Latest, ...]:
         """Take an answer, also a late or repeated one; returns the live prices in it that are news.
 
-        Raises JournalReplaced or HistoryLost, and then changes nothing.
+        Raises JournalReplaced or HistoryLost, and then changes nothing; supervision events that are no longer
+        kept are passed over instead.
         """
         certain = self._certain(past)
         if past.first_seq > min(self._received, certain) + 1:
-            raise HistoryLost(self.source, cursor=min(self._received, certain), first_seq=past.first_seq)
+            if not isinstance(past.role, EventsRole):
+                raise HistoryLost(self.source, cursor=min(self._received, certain), first_seq=past.first_seq)
+            certain = self._pass_over(certain, past.first_seq)
         if certain < self._received:
             self._rewind(certain, now)
         self._watch.meet(past.life)
@@ -198,6 +202,13 @@ class Subscriber:
                 self.source, expected, past.journal, cursor=self._received, last_seq=past.last_seq
             )
         return min(self._received, past.last_seq if certain is None else certain)
+
+    def _pass_over(self, certain: int, first_seq: int) -> int:
+        # What supervision told long ago is no part of anybody's books: to be without a notifier is worse.
+        self.passed_over = (min(self._taken, certain) + 1, first_seq - 1)
+        self._rewind(first_seq - 1, self._asked_at)
+        self.rewound_from = None
+        return self._received
 
     def _rewind(self, certain: int, now: float) -> None:
         self.rewound_from = self._received

@@ -1,4 +1,4 @@
-"""``ops/chaos [--kills N] [--seed S] [--file F] [--json]``: kill anything, any time, and compare the books.
+"""``ops/chaos [--kills N] [--seed S] [--file F] [--tree KIND] [--json]``: kill anything, compare the books.
 
 A recording is replayed twice: undisturbed with `paper replay`, as fast as it goes; and while processes are
 killed at positions of the recording that the seed decides (feed, strategy, broker, notifier, the forkserver
@@ -28,7 +28,7 @@ from ops.disturbance.books import Books, compare, read_books
 from ops.disturbance.plan import Blow, plan
 from ops.disturbance.recording import measure
 from ops.disturbance.root import Root, Stuck
-from ops.disturbance.tree import write_tree
+from ops.disturbance.tree import KINDS, write_tree
 
 BUNDLED: Final = Path("workers/demo/btc-perp_1m_2022-01-09.csv.gz")
 SECONDS_A_KILL: Final = 0.25
@@ -60,13 +60,14 @@ def chaos(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     os.environ["SUPERVISOR_RUNTIME_DIR"] = str(folder / "run")
     extent = measure(options.file, options.time, options.volume)
     slow = extent.span_s / max(options.kills * SECONDS_A_KILL, 1.0)
-    tree = write_tree(folder, options.file, speed=slow, time=options.time, volume=options.volume)
+    kind = KINDS[options.tree]
+    tree = write_tree(folder, kind, options.file, speed=slow, time=options.time, volume=options.volume)
     plain = _undisturbed(options, tree, folder / "undisturbed")
-    blows = plan(options.seed, options.kills, plain["candles"])
+    blows = plan(options.seed, options.kills, plain["candles"], kind.strategies)
     began = time.monotonic()
     made, starts = _disturbed(tree, folder / "disturbed", blows, tuple(options.set))
     run = {"root_starts": starts, "seconds": round(time.monotonic() - began, 1)}
-    runs = read_books(folder / "undisturbed"), read_books(folder / "disturbed")
+    runs = [read_books(folder / name, kind.strategies) for name in ("undisturbed", "disturbed")]
     counts = {name: plain[name] for name in ("candles", "orders", "fills")}
     return {"seed": options.seed, **counts, **verdict(options.kills, made, *runs), **run}
 
@@ -128,6 +129,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--file", type=Path, metavar="F", help="candles or trades (default: the demo's recording)"
+    )
+    parser.add_argument(
+        "--tree",
+        choices=tuple(KINDS),
+        default="one",
+        help="one strategy (default), or a group of two, one of which listens to fills",
     )
     parser.add_argument(
         "--time", choices=("open", "close"), help="what ts_ms marks (default: open; the demo's: close)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,12 @@ from workers.broker.store import digest
 
 Keys = Counter[str]
 
-TABLES: Final[Mapping[str, tuple[str, str]]] = {
-    "orders": ("broker", "SELECT client_order_id FROM orders"),
-    "fills": ("broker", "SELECT fill_id FROM fills"),
-    "ledger": ("broker", "SELECT kind || ' ' || reference || ' ' || amount FROM ledger"),
-    "signals": ("strategy", "SELECT row || ' ' || action FROM signals"),
+TABLES: Final[Mapping[str, str]] = {
+    "orders": "SELECT client_order_id FROM orders",
+    "fills": "SELECT fill_id FROM fills",
+    "ledger": "SELECT kind || ' ' || reference || ' ' || amount FROM ledger",
 }
+SIGNALS: Final = "SELECT row || ' ' || action FROM signals"
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,14 @@ class Difference:
     doubled: int
 
 
-def read_books(state_dir: Path) -> Books:
+def read_books(state_dir: Path, strategies: Sequence[str] = ("strategy",)) -> Books:
     """Read the books of a run that has ended. Raises sqlite3.Error when they are not there."""
     data = state_dir / "data"
-    keys = {kind: _column(data / f"{child}.db", query) for kind, (child, query) in TABLES.items()}
-    keys |= {f"{kind} sent": found for kind, found in _sent(data).items()}
+    keys = {kind: _column(data / "broker.db", query) for kind, query in TABLES.items()}
+    keys["signals"] = Counter()
+    for name in strategies:
+        keys["signals"] += _named(name, _column(data / f"{name}.db", SIGNALS))
+    keys |= {f"{kind} sent": found for kind, found in _sent(data, strategies).items()}
     with closing(open_readonly(data / "broker.db")) as books:
         return Books(digest(books), keys)
 
@@ -65,7 +68,11 @@ def _column(path: Path, query: str) -> Keys:
         return Counter(str(row[0]) for row in connection.execute(query))
 
 
-def _sent(data: Path) -> dict[str, Keys]:
+def _named(strategy: str, keys: Keys) -> Keys:
+    return Counter({f"{strategy} {key}": count for key, count in keys.items()})
+
+
+def _sent(data: Path, strategies: Sequence[str]) -> dict[str, Keys]:
     """What the journals hold for their readers; not the horizons, whose number is a matter of timing."""
     sent: dict[str, Keys] = {
         "signals": Counter(),
@@ -73,12 +80,8 @@ def _sent(data: Path) -> dict[str, Keys]:
         "changes": Counter(),
         "fills": Counter(),
     }
-    for body in _bodies(data / "strategy.db"):
-        match STRATEGY.decode(body):
-            case Signal() as signal:
-                sent["signals"][f"{signal.row} {signal.action}"] += 1
-            case Order() as order:
-                sent["orders"][order.client_order_id] += 1
+    for name in strategies:
+        _add_decisions(sent, name, _bodies(data / f"{name}.db"))
     for body in _bodies(data / "broker.db"):
         match ACCOUNT.decode(body):
             case OrderChanged() as change:
@@ -86,6 +89,15 @@ def _sent(data: Path) -> dict[str, Keys]:
             case Fill() as fill:
                 sent["fills"][fill.fill_id] += 1
     return sent
+
+
+def _add_decisions(sent: dict[str, Keys], strategy: str, bodies: Sequence[Raw]) -> None:
+    for body in bodies:
+        match STRATEGY.decode(body):
+            case Signal() as signal:
+                sent["signals"][f"{strategy} {signal.row} {signal.action}"] += 1
+            case Order() as order:
+                sent["orders"][order.client_order_id] += 1
 
 
 def _bodies(path: Path) -> list[Raw]:

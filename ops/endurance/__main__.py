@@ -19,16 +19,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
+from ops.endurance.books import Balance, Unbalanced, balance
+from ops.endurance.broken import Broken
 from ops.endurance.market import FAULTS, exchange, plan
+from ops.endurance.watch import Watch
 from tests.support.exchange.server import LocalExchange
 from tests.support.exchange.thread import in_thread
 
-LONGEST_HANG_S: Final = 30.0
 LOOK_S: Final = 1.0
-MOST_DESCRIPTORS: Final = 64
-"""Of the feed, however many connections it had; it needs about 25."""
+BALANCE_S: Final = 10.0
 TREE: Final = """
 [defaults.config]
 mode = "paper"
@@ -46,11 +45,8 @@ max_order_age = "10m"
 id = "strategy"
 start = "workers.strategy:main"
 [child.config]
-strategy = "ma_cross"
-inputs = ["feed"]
-[child.config.parameters]
-fast = 2
-slow = 3
+strategy = "ops.endurance.trader:Restless"
+inputs = ["feed", "broker"]
 
 [[child]]
 id = "feed"
@@ -66,10 +62,6 @@ history = 30
 ws_url = "{ws_url}"
 rest_url = "{rest_url}"
 """
-
-
-class Broken(Exception):
-    """Something that must hold did not; the message says what."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +95,17 @@ def soak(local: LocalExchange, folder: Path, seconds: float, seed: int) -> dict[
         code = root.wait(60)
     if code != 0:
         raise Broken(f"the root ended with {code}")
-    return {**seen, "seconds": round(seconds), "seed": seed, "digest": _digest(folder, environment)}
+    books = _balanced(folder)
+    if books is None or not books.fills:
+        raise Broken("nothing was traded, so the books prove nothing")
+    return {
+        **seen,
+        "fills": books.fills,
+        "equity": str(books.equity),
+        "seconds": round(seconds),
+        "seed": seed,
+        "digest": _digest(folder, environment),
+    }
 
 
 def _watch(
@@ -114,47 +116,33 @@ def _watch(
     faults: list[tuple[float, str]],
     seconds: float,
 ) -> dict[str, Any]:
-    begun = lively = time.monotonic()
-    waiting, ticks, seen = list(faults), -1, dict[str, Any]()
+    watch, waiting = Watch(time.monotonic()), list(faults)
+    begun = look_at_books = time.monotonic()
     while (passed := time.monotonic() - begun) < seconds:
         if root.poll() is not None:
             raise Broken(f"the root ended by itself:\n{(folder / 'console').read_text()[-2000:]}")
         while waiting and waiting[0][0] <= passed:
             local.faults = FAULTS[waiting.pop(0)[1]]
-        children = _children(folder, environment)
-        seen = _judged(children) or seen
-        if local.faults != FAULTS["nothing"] or seen.get("ticks", 0) != ticks:
-            lively, ticks = time.monotonic(), seen.get("ticks", 0)
-        if time.monotonic() - lively > LONGEST_HANG_S:
-            raise Broken(f"no tick for {LONGEST_HANG_S:g} s though the exchange is well: {children}")
+        watch.look(_children(folder, environment), well=local.faults == FAULTS["nothing"])
+        if time.monotonic() >= look_at_books + BALANCE_S:
+            look_at_books = time.monotonic()
+            watch.balances += _balanced(folder) is not None
         time.sleep(LOOK_S)
-    return {**seen, "faults": sum(name != "nothing" for _, name in faults), "connections": local.connections}
-
-
-def _judged(children: dict[str, Any]) -> dict[str, Any]:
-    for name, child in children.items():
-        last = child.get("last_exit") or {}
-        reason = last.get("reason")
-        if reason not in (None, "stale", "normal") or child["state"] in ("parked", "held"):
-            raise Broken(f"{name}: state {child['state']}, last exit {last}, error {child.get('last_error')}")
-    feed = children.get("feed")
-    if feed is None or feed["pid"] is None:
-        return {}
-    try:
-        descriptors = psutil.Process(feed["pid"]).num_fds()
-    except psutil.NoSuchProcess:
-        return {}
-    if descriptors > MOST_DESCRIPTORS:
-        raise Broken(f"the feed holds {descriptors} descriptors")
-    counters, broker = feed["counters"], children["broker"]["counters"]
-    wanted = ("candles", "ticks", "rejected", "gaps", "reconnects")
-    found = {name: counters.get(name, 0) for name in wanted}
+    met = {name for _, name in faults} - {"nothing"}
     return {
-        **found,
-        "restarts": feed["restarts"],
-        "orders": broker.get("orders"),
-        "fills": broker.get("fills"),
+        **watch.report(),
+        "faults": sum(name != "nothing" for _, name in faults),
+        "kinds": f"{len(met)} of {len(FAULTS) - 1}",
+        "connections": local.connections,
     }
+
+
+def _balanced(folder: Path) -> Balance | None:
+    database = folder / "state" / "data" / "broker.db"
+    try:
+        return balance(database) if database.exists() else None
+    except Unbalanced as error:
+        raise Broken(f"the books do not balance: {error}") from error
 
 
 def _children(folder: Path, environment: dict[str, str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from random import Random
 from typing import Final
@@ -30,6 +29,10 @@ FAULTS: Final[Mapping[str, Faults]] = {
     "REST 500": Faults(status=500),
     "refusal": Faults(refuse=True),
     "shutdown": Faults(shutdown_after=30),
+    "out of order": Faults(out_of_order=True),
+    "burst": Faults(burst_s=6.0),
+    "skew ahead": Faults(skew_ms=900),
+    "skew behind": Faults(skew_ms=-1500),
 }
 
 
@@ -38,32 +41,32 @@ def exchange(seed: int) -> LocalExchange:
     simulated = SimulatedExchange(SimulatedMarket(seed), "BTCUSDT")
 
     async def script(_path: str) -> AsyncIterator[Frame]:
-        told_ms = now_ms()
+        told_ms = local.clock_ms
         while True:
-            await asyncio.sleep(TURN_S)
-            until_ms = now_ms()
+            await asyncio.sleep(local.faults.burst_s or TURN_S)
+            until_ms = local.clock_ms
             for text in simulated.frames(told_ms, until_ms):
                 yield Frame(until_ms, text)
             told_ms = max(told_ms, until_ms)
 
     def rest(path: str, query: Mapping[str, str]) -> str | None:
-        return simulated.answer(path, query, now_ms())
+        return simulated.answer(path, query, local.clock_ms)
 
-    return LocalExchange(script, rest, lambda _text: '{"result":null,"id":1}')
+    local = LocalExchange(script, rest, lambda _text: '{"result":null,"id":1}')
+    return local
 
 
 def plan(seed: int, seconds: float) -> list[tuple[float, str]]:
-    """Return when which fault begins; each lasts until the next, every other one is good health."""
-    random, found, at = Random(seed), list[tuple[float, str]](), 5.0
+    """Return when which fault begins; each lasts until the next, every other one is good health.
+
+    Faults come in rounds, each round all of them in an order of its own: none is left out by chance.
+    """
+    random, found, at, round_ = Random(seed), list[tuple[float, str]](), 5.0, list[str]()
     names = [name for name in FAULTS if name != "nothing"]
     while at < seconds - 15:
-        found.append((at, random.choice(names)))
+        round_ = round_ or random.sample(names, len(names))
+        found.append((at, round_.pop()))
         at += random.uniform(3, 25)
         found.append((at, "nothing"))
         at += random.uniform(2, 10)
     return found
-
-
-def now_ms() -> int:
-    """Return UTC milliseconds."""
-    return time.time_ns() // 1_000_000

@@ -147,6 +147,15 @@ class Through(Struct, frozen=True, tag="through"):
     end: bool = False
 
 
+class ErrorBudgetSpent(Struct, frozen=True, tag="error_budget_spent", kw_only=True):
+    """A run of a strategy has ended on row ``row``: it had as many errors as its error budget allows."""
+
+    strategy: str
+    errors: int
+    row: int
+    at_ms: int
+
+
 class OrderChanged(Struct, frozen=True, tag="order_changed", kw_only=True):
     """An order took a new state. ``code`` is the typed reason of a denial, ``detail`` the sentence."""
 
@@ -244,5 +253,5 @@ class TradingChanged(Struct, frozen=True, tag="trading_changed", kw_only=True):
     detail: str | None = None
 
 
-StrategyRecord = Signal | Order | Cancel | Through
+StrategyRecord = Signal | Order | Cancel | Through | ErrorBudgetSpent
 AccountRecord = OrderChanged | Fill | Through | TradeClosed | DelayedEntry | FundingPaid | TradingChanged

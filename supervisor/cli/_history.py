@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from supervisor.cli._failure import Failure
+
+if TYPE_CHECKING:
+    from protocol.messages.stream import Record
 
 _BATCH: Final = 500
 
@@ -41,22 +44,12 @@ def _reason(path: Path, error: sqlite3.Error) -> str:
 
 def read_events(connection: sqlite3.Connection, after: int) -> Iterator[Event]:
     """Yield the events with a seq greater than ``after``, in order."""
-    from protocol.codec import EVENTS
     from protocol.journal import read_records
 
     while records := read_records(connection, after=after, limit=_BATCH):
         for record in records:
-            event = EVENTS.decode(record.body)
             after = record.seq
-            fixed = {
-                "seq": record.seq,
-                "at": _utc(record.at_ms),
-                "event": event.event,
-                "child": event.child,
-                "incarnation": event.incarnation,
-                "pid": event.pid,
-            }
-            yield fixed | {key: value for key, value in event.facts.items() if key not in fixed}
+            yield _event(record)
 
 
 def last_events(path: Path, most: int) -> list[Event]:
@@ -67,6 +60,40 @@ def last_events(path: Path, most: int) -> list[Event]:
             return list(read_events(connection, max(0, (newest or 0) - most)))
         except sqlite3.Error as error:
             raise Failure(f"cannot read {path}: {error}") from error
+
+
+def remembered_events(path: Path) -> list[Event]:
+    """Return what the root has kept of events that it has forgotten: the last of each kind about each child.
+
+    The oldest first; those that are still among the records too. Raises Failure when it cannot be read.
+    """
+    from msgspec import Raw
+
+    from protocol.messages.stream import Record
+
+    with closing(open_events(path)) as connection:
+        try:
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'remembered'").fetchone():
+                return []  # the file of an earlier release that no root has opened since
+            rows = connection.execute("SELECT DISTINCT seq, at_ms, body FROM remembered ORDER BY seq")
+            return [_event(Record(seq, at_ms, Raw(body))) for seq, at_ms, body in rows]
+        except sqlite3.Error as error:
+            raise Failure(f"cannot read {path}: {error}") from error
+
+
+def _event(record: Record) -> Event:
+    from protocol.codec import EVENTS
+
+    event = EVENTS.decode(record.body)
+    fixed = {
+        "seq": record.seq,
+        "at": _utc(record.at_ms),
+        "event": event.event,
+        "child": event.child,
+        "incarnation": event.incarnation,
+        "pid": event.pid,
+    }
+    return fixed | {key: value for key, value in event.facts.items() if key not in fixed}
 
 
 def _utc(at_ms: int) -> str:

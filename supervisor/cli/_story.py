@@ -70,15 +70,23 @@ class Story:
     standing: str | None
 
 
-def tell_story(name: str, events: Sequence[Event], *, root_runs: bool) -> Story:
-    """Read the story of one child out of the events of the whole tree."""
+def tell_story(
+    name: str, events: Sequence[Event], *, root_runs: bool, remembered: Sequence[Event] = ()
+) -> Story:
+    """Read the story of one child out of the events of the whole tree.
+
+    ``remembered`` are single ones from before ``events``; a pattern cannot be seen in them.
+    """
+    recent = [event for event in events if event["child"] == name and event["event"] == "exited"]
+    first = events[0]["seq"] if events else None
+    events = [*(event for event in remembered if first is None or event["seq"] < first), *events]
     own = [event for event in events if event["child"] == name]
     exits = [event for event in own if event["event"] == "exited"]
     restarting = [event for event in own if event["event"] == "restarting"]
     return Story(
         last_exit=_last_exit(exits[-1], events) if exits else None,
         lost_with_root=_lost_with_root(name, events, root_runs=root_runs),
-        pattern=_pattern(exits),
+        pattern=_pattern(recent),
         restarting=restarting[-1] if restarting else None,
         standing=own[-1]["event"] if own else None,
     )

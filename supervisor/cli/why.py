@@ -43,15 +43,16 @@ def command(*, name: str, as_json: bool, config: str | None, state_dir: str | No
       supervisor why feed
       supervisor why feed --json | jq -r '.last_exit.words, .next.words'
     """
-    from supervisor.cli._history import events_file, last_events
+    from supervisor.cli._history import events_file, last_events, remembered_events
     from supervisor.cli._story import tell_story
     from supervisor.cli._why import Answer
 
     status = _status(config, state_dir)
     place = known_state_dir(config, state_dir)
-    events = last_events(events_file(place), _MOST_EVENTS)
-    child = _child(name, status, events)
-    story = tell_story(name, events, root_runs=status is not None)
+    file = events_file(place)
+    remembered, events = remembered_events(file), last_events(file, _MOST_EVENTS)
+    child = _child(name, status, [*remembered, *events])
+    story = tell_story(name, events, root_runs=status is not None, remembered=remembered)
     answer = Answer(name=name, status=child, story=story, prospect=_prospect(child, status, story))
     _show(answer, _last_lines(place / "log", name, story), as_json=as_json)
 

@@ -21,6 +21,10 @@ _GUARDIAN_PATIENCE = 2.0
 """Seconds for a guardian that is awake: it is at work already, and knows more than the marks tell."""
 _KILL_PATIENCE = 10.0
 _INTERVAL = 0.005
+_LOOKS = 2
+"""So many looks in a row must find nobody."""
+_EXEC_LOOKS = 20
+"""So many while somebody shows no environment: who is just in exec does not, but other users never do."""
 _LONGEST_PARENT = 50
 
 
@@ -46,36 +50,48 @@ def clear(root: str, table: ProcessTable | None = None) -> tuple[str, ...]:
     if not (pid.isdigit() and started.isdigit()) or table.started(int(pid)) == int(started):
         return ()
     _leave_to_guardian(root, table)
+    killed = _kill_all(root, table)
+    _remove_directories(root)
+    return tuple(killed.values())
+
+
+def _kill_all(root: str, table: ProcessTable) -> dict[int, str]:
     killed: dict[int, str] = {}
     give_up = time.monotonic() + _KILL_PATIENCE
-    while (found := _left(root, table)) and time.monotonic() < give_up:
+    quiet = 0
+    while quiet < _EXEC_LOOKS and time.monotonic() < give_up:
+        found, silent = _look(root, table)
+        quiet = 0 if found else quiet + 1
+        if quiet >= _LOOKS and not silent:
+            break
         for stat in found:
             kill_process(stat.pid)
             killed[stat.pid] = f"{stat.pid} ({stat.name.decode('utf-8', 'replace')})"
         time.sleep(_INTERVAL)
-    _remove_directories(root)
-    return tuple(killed.values())
+    return killed
 
 
 def _leave_to_guardian(root: str, table: ProcessTable) -> None:
     give_up = time.monotonic() + _GUARDIAN_PATIENCE
     while time.monotonic() < give_up and any(
-        stat.name == _GUARDIAN and stat.state not in "Tt" for stat in _left(root, table)
+        stat.name == _GUARDIAN and stat.state not in "Tt" for stat in _look(root, table)[0]
     ):
         time.sleep(_INTERVAL)
 
 
-def _left(root: str, table: ProcessTable) -> list[Stat]:
-    """The marked processes and the sessions that these lead, without this process and those it came from."""
+def _look(root: str, table: ProcessTable) -> tuple[list[Stat], bool]:
+    """The marked processes and the sessions that these lead, and whether somebody shows no environment.
+
+    Without this process and those it came from, and without the kernel's threads, which have no session.
+    """
     living = {stat.pid: stat for stat in table.every() if not stat.zombie}
-    marked = {pid for pid in living if marks.is_marked(table.environment(pid), root)}
+    shown = {pid: table.environment(pid) for pid in living}
+    marked = {pid for pid, environment in shown.items() if marks.is_marked(environment, root)}
     spared = _line_of(os.getpid(), living)
     own_session = os.getsid(0)
-    return [
-        stat
-        for pid, stat in living.items()
-        if (pid in marked or stat.session in marked) and pid not in spared and stat.session != own_session
-    ]
+    others = [stat for pid, stat in living.items() if pid not in spared and stat.session != own_session]
+    left = [stat for stat in others if stat.pid in marked or stat.session in marked]
+    return left, any(not shown[stat.pid] and stat.session for stat in others)
 
 
 def _line_of(pid: int, living: dict[int, Stat]) -> set[int]:

@@ -5,6 +5,7 @@ Events that cannot be written (a full disk) wait in memory, up to a bound.
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable
 from itertools import groupby
@@ -20,8 +21,10 @@ from protocol.journal import Journal
 from protocol.messages.notice import SupervisionEvent
 from protocol.messages.stream import EventsRole
 from protocol.publisher import Publisher
+from protocol.retention import Policy
 from protocol.transport.port import Outlet, Router, Transport
 from supervisor.link.noise import Noise
+from supervisor.runtime.eventkeeping import POLICY, TABLE, EventKeeper
 
 STREAM = "root"
 _WAITING_KEPT = 10_000
@@ -41,8 +44,11 @@ class EventLog:
         wall_ms: Callable[[], int],
         trouble: Callable[[StorageError], None],
         lost: Callable[[Path], None],
+        clock: Callable[[], float] = time.monotonic,
+        policy: Policy = POLICY,
     ) -> None:
-        self._journal = Journal.open(path, stream=STREAM, durability="process")
+        self._journal = Journal.open(path, stream=STREAM, durability="process", tables=(TABLE,))
+        self._clock, self._keeper = clock, EventKeeper(self._journal, policy, now=clock())
         self._path, self._lost = path, lost
         self._file = _identity(path)
         self._publisher = Publisher(self._journal, EventsRole())
@@ -83,7 +89,11 @@ class EventLog:
                 self._outlet.send(BROADCAST.encode(self._publisher.live(records), stream=STREAM))
 
     def announce(self) -> None:
-        """Say how far the journal goes, so that a lost last message is noticed. To be called every second."""
+        """Say how far the journal goes, so that a lost last message is noticed; forget a bite of what is due.
+
+        To be called every second.
+        """
+        self._tidy()
         if self._file is not None and _identity(self._path) != self._file:
             self._file = None
             self._lost(self._path)
@@ -99,6 +109,12 @@ class EventLog:
         self.flush()
         self._journal.close()
 
+    def _tidy(self) -> None:
+        try:
+            self._keeper.turn(self._clock())
+        except StorageError as error:
+            self._trouble(error)
+
     def _restored(self) -> Counter[str]:
         state = self._journal.state()
         return Counter(msgspec.msgpack.decode(state, type=dict[str, int]) if state else {})
@@ -110,6 +126,7 @@ class EventLog:
             except FrameError as error:
                 noise.count("events", type(error).__name__, str(error))
                 return
+            self._keeper.asked(fetch, now=self._clock(), at_ms=self._wall_ms())
             if self._router is not None:
                 self._router.send(identity, STREAM_REPLY.encode(self._publisher.answer(fetch), stream=STREAM))
 

@@ -28,7 +28,8 @@ class News:
         self._kept, self._explained = kept, explained
         self._events: list[SupervisionEvent] = []
         self._sentences: list[tuple[str, str]] = []
-        self._next: asyncio.TimerHandle | None = None
+        # With its time: uvloop's handles of what is due at once do not know theirs.
+        self._next: tuple[float, asyncio.Handle] | None = None
         self.listeners: list[Listener] = []
 
     def record(self, event: SupervisionEvent) -> None:
@@ -48,7 +49,7 @@ class News:
     def tell(self) -> None:
         """Tell what was gathered."""
         if self._next is not None:
-            self._next.cancel()
+            self._next[1].cancel()
             self._next = None
         events, self._events = [self._explained(event) for event in self._events], []
         sentences, self._sentences = self._sentences, []
@@ -65,10 +66,10 @@ class News:
     def _tell_within(self, delay: float) -> None:
         when = self._loop.time() + delay
         if self._next is not None:
-            if self._next.when() <= when:
+            if self._next[0] <= when:
                 return
-            self._next.cancel()
-        self._next = self._loop.call_at(when, self.tell)
+            self._next[1].cancel()
+        self._next = (when, self._loop.call_at(when, self.tell))
 
 
 def _log(event: SupervisionEvent) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from supervisor.host import leftovers, marks
+from supervisor.host.proctable import ProcessTable
 
 DEAD = marks.identity(1 << 22, 17)
 """A root that cannot be alive: the kernel gives no such pid."""
@@ -85,3 +86,30 @@ def test_directories_of_the_dead_root_are_removed() -> None:
 
         assert not own.exists()
         assert Path(other).is_dir()
+
+
+class InExec(ProcessTable):
+    """The real table, in which one process is in the middle of an exec for some looks."""
+
+    def __init__(self, pid: int, looks: int) -> None:
+        super().__init__()
+        self._pid, self._looks = pid, looks
+
+    def environment(self, pid: int) -> bytes:
+        if pid == self._pid and self._looks:
+            self._looks -= 1
+            return b""
+        return super().environment(pid)
+
+
+@pytest.mark.req("S7")
+@pytest.mark.parametrize("looks", [1, 2, 3, 10])
+def test_who_is_just_in_exec_is_found_by_a_later_look(looks: int) -> None:
+    """Between two programs a process shows no environment, hence no mark."""
+    with sleeper(marks.inherited(os.environ, DEAD), before="echo;") as left:
+        assert left.stdout is not None
+        left.stdout.readline()
+        killed = leftovers.clear(DEAD, InExec(left.pid, looks))
+
+        assert [name.split()[0] for name in killed] == [str(left.pid)]
+        assert left.wait(10) == -9

@@ -342,3 +342,29 @@ def test_a_boot_that_may_have_cost_records_gives_another_id(tmp_path: Path) -> N
         assert (second, 4) == (journal.id, journal.last_seq)
     with closing(opened("four")) as journal:
         assert (Former(first, 3), Former(second, 4)) == journal.former
+
+
+@pytest.mark.req("B5")
+def test_what_was_left_open_is_as_strong_as_power_until_it_is_settled(tmp_path: Path) -> None:
+    """Once; what was given at the opening stands; and readers learn of a boot whatever was settled."""
+
+    def synchronous(journal: Journal) -> int:
+        return int(journal.connection.execute("PRAGMA synchronous").fetchone()[0])
+
+    path = tmp_path / "x.db"
+    with closing(Journal.open(path, stream="x", durability=None, boot="one")) as journal:
+        first = journal.id
+        assert synchronous(journal) == 2
+        journal.settle("process")
+        journal.settle("power")
+        assert synchronous(journal) == 1
+        journal.commit(bodies=[body("a")])
+    with closing(Journal.open(path, stream="x", durability=None, boot="one")) as journal:
+        assert (journal.id, synchronous(journal)) == (first, 2)
+        journal.settle("power")
+        assert synchronous(journal) == 2
+    with closing(Journal.open(path, stream="x", durability=None, boot="two")) as journal:
+        assert (Former(first, 1),) == journal.former
+    with closing(Journal.open(tmp_path / "y.db", stream="x", durability="power")) as journal:
+        journal.settle("process")
+        assert synchronous(journal) == 2

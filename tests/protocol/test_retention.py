@@ -82,3 +82,23 @@ def test_never_what_a_reader_needs_nor_what_is_young(told: list[tuple[float, int
         assert below <= old + 1
         if now - came[0][0] > POLICY.keep_s + 2 * MARK_S and pause > MARK_S:
             assert below >= 1
+
+
+def test_a_size_can_cut_short_what_is_kept_for_its_age() -> None:
+    """Kept for a week, they go after ten minutes when there are too many; readers still hold them."""
+    policy = Policy(keep_s=7 * 86400.0, max_bytes=1000, patience_s=3600.0, keep_full_s=600.0)
+    kept = Retention(policy, {"notifier": Reader(80, 0)}, now=0.0, last_seq=100)
+
+    assert kept.below(601.0, size=1000) == 1
+    assert kept.below(601.0, size=1001) == 81
+    assert kept.below(3601.0, size=1001) == 101
+    assert kept.below(8 * 86400.0, size=10) == 81
+
+
+def test_a_stream_at_rest_needs_no_marks() -> None:
+    """A root that runs for years with nothing to tell does not grow."""
+    kept = retention()
+    for minute in range(1, 10_000):
+        kept.mark(minute * MARK_S, 100)
+
+    assert len(kept._marks) == 1

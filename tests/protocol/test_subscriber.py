@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from protocol.errors import HistoryLost, JournalReplaced
-from protocol.messages.stream import AccountRole, Fetch, Former, Latest, Live, Past, Tip
+from protocol.messages.stream import AccountRole, EventsRole, Fetch, Former, Latest, Live, Past, Tip
 from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
 from tests.protocol.test_publisher import record, seqs
 
@@ -321,3 +321,18 @@ def test_late_words_of_a_life_never_met_do_not_silence_the_present_one() -> None
 
     assert subscriber.on_latest(Latest("quote/A", 0, record(1).body, "second", 1))
     assert not subscriber.on_latest(Latest("quote/A", 0, record(1).body, "first", 9))
+
+
+@pytest.mark.parametrize(("journal", "after"), [(None, 0), ("j", 3)])
+def test_events_that_are_no_longer_kept_are_passed_over(journal: str | None, after: int) -> None:
+    """A notifier that comes late, or was away for weeks, works; what it missed is told, once, by numbers."""
+    subscriber = Subscriber("root", journal=journal, after=after)
+    subscriber.poll(0.0, ROOM)
+    lost = msgspec.structs.replace(past(after, after, 12, first=11), role=EventsRole())
+    subscriber.on_past(lost, 0.1)
+
+    assert (after + 1, 10) == subscriber.passed_over
+    assert subscriber.poll(0.1, ROOM) == Fetch(after=10, limit=500)
+    subscriber.on_past(msgspec.structs.replace(past(10, 12, 12, first=11), role=EventsRole()), 0.2)
+    assert [11, 12] == seqs(subscriber.take(ROOM))
+    assert (True, None) == (subscriber.caught_up, subscriber.rewound_from)

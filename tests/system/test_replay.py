@@ -83,12 +83,13 @@ def test_trades_of_one_millisecond_are_decisions_of_their_own(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("runtime_dir")
-def test_a_replay_that_cannot_go_on_says_why_and_ends() -> None:
+@pytest.mark.parametrize("child", ["feed", "strategy"])
+def test_a_replay_that_cannot_go_on_says_why_and_ends(child: str) -> None:
     """A worker that refuses its configuration is parked; waiting for it would be for ever."""
-    done = paper("replay", str(BUNDLED), "--set", "feed.tme=close")
+    done = paper("replay", str(BUNDLED), "--set", f"{child}.tme=close")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("paper: feed is parked: feed.config.tme: found 'tme'; no such key")
+    assert done.stderr.startswith(f"paper: {child} is parked: {child}.config.tme: found 'tme'; no such key")
 
 
 @pytest.mark.req("X2")
@@ -104,6 +105,20 @@ def test_kills_at_random_positions_leave_the_same_books() -> None:
     assert set(report["victims"]) == {*WORKERS, "forkserver", "root"}
     assert report["digest"] == report["digest_disturbed"]
     assert report["fills"] > 100
+
+
+@pytest.mark.slow
+@pytest.mark.req("X2")
+@pytest.mark.req("T1")
+def test_kills_in_a_group_of_strategies_leave_the_same_books() -> None:
+    """One strategy runs ahead, one waits for the fills of each row, and they fall together: one digest."""
+    done = command("-m", "ops.disturbance", "--tree", "group", "--kills", "12", "--seed", "1", "--json")
+    report = json.loads(done.stdout)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (report["kills"], report["lost"], report["doubled"]) == (12, 0, 0)
+    assert "listener" in report["victims"]
+    assert report["digest"] == report["digest_disturbed"]
 
 
 CANDLE = "{t},{p},{p},{p},{p},1"

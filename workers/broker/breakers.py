@@ -36,6 +36,7 @@ BREAKERS: Final[Mapping[str, Breaker]] = {
     "drawdown": Breaker("halted", critical=True),
     "losses": Breaker("reducing", critical=False),  # that strategy, for the cooldown
     "orders": Breaker("halted", critical=True),  # that strategy
+    "errors": Breaker("reducing", critical=False),  # that strategy, for the cooldown
     "market": Breaker("reducing", critical=False),  # while it lasts
     "storage": Breaker("reducing", critical=True),  # while it lasts
     "kill_switch": Breaker("halted", critical=True),
@@ -112,6 +113,14 @@ def ordered(watch: Watch, limits: Limits, strategy: str, at_ms: int) -> list[Cur
         return []
     detail = f"more than {limits.orders} orders in a minute"
     return [_curb("orders", limits, at_ms, None, detail, strategy)]
+
+
+def spent(limits: Limits, strategy: str, errors: int, at_ms: int) -> list[Curb]:
+    """Learn that a run of a strategy had as many errors as it may, and return what that trips."""
+    if limits is OFF:
+        return []
+    until = at_ms + limits.cooldown_ms
+    return [_curb("errors", limits, at_ms, until, f"{errors} errors in one run", strategy)]
 
 
 def reset(watch: Watch, equity: Decimal, strategy: str | None) -> None:

@@ -90,7 +90,8 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
 
     ``cash``: what a new account begins with; it belongs to the account afterwards. ``inputs``: ids of one
     feed and of the strategies that trade on it. ``fees``, ``slippage_bps`` (basis points of the price, under
-    1000): the costs. ``durability``: "process" outlives a kill, "power" a power cut too, at a price in speed.
+    1000): the costs. ``durability``: "process" outlives a kill, "power" a power cut too, at a price in speed
+    (default: "power" in a live market, "process" on a recording).
     ``leverage`` (1 to 200): of linear contracts, with isolated margin; above 1 the venue must tell its margin
     tiers, a recording need not. ``funding_file``: rates (ts_ms,rate) beside those of the feed.
     ``entry_delay``: entries wait so long on purpose, exits never do. ``max_order_age``: older orders are
@@ -103,7 +104,7 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
     inputs: tuple[str, ...] = ("feed", "strategy")
     fees: Fees = Fees()
     slippage_bps: Decimal = Decimal(1)
-    durability: Literal["power", "process"] = "process"
+    durability: Literal["power", "process"] | None = None
     leverage: Decimal = Decimal(1)
     entry_delay: str | float = 0
     max_order_age: str | float | None = None

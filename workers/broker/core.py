@@ -36,7 +36,7 @@ from workers.broker.errors import UnfitInput
 from workers.broker.floor import Floor
 from workers.broker.funding import FundingSchedule
 from workers.broker.guard import Guard
-from workers.broker.instructions import Instructions, Told
+from workers.broker.instructions import Instructions, Told, tightened
 from workers.broker.intake import MarketInbox, StrategyInbox, Taken
 from workers.broker.liquidation import Liquidator
 from workers.broker.matching import Terms
@@ -95,6 +95,7 @@ class BrokerCore:
     def __init__(self, inputs: Sequence[str], state: BrokerState, rules: Rules) -> None:
         self._inputs, self._state, self._rules = tuple(inputs), state, rules
         self._notes = Notes()
+        self._risk = Risk(state, rules.limits, self._notes)
         self._cursors: dict[str, int] = {}
         self._rows = MarketInbox()
         self._market: _Market | None = None
@@ -139,7 +140,7 @@ class BrokerCore:
         """Decide as far as the received records allow; None when something is missing."""
         market = self._market
         if market is None:
-            return None
+            return self._taken() if self._tighten() else None
         moved = self._follow(market) or not self._notes.empty
         if not all(map(self._knows, self._inputs)):
             return self._taken() if moved else None
@@ -305,6 +306,9 @@ class BrokerCore:
                 market.desk.cancel(wish, row=row)
             else:
                 market.desk.order(wish, row=row, stale=self._stale(market, wish, oldest))
+        for one in taken.values():
+            if one.spent is not None:
+                market.risk.spent(one.spent)
         market.desk.forget(row)
         self._cursors.update({source: one.last_seq for source, one in taken.items() if one.last_seq})
         self._state.closed = row
@@ -332,6 +336,15 @@ class BrokerCore:
             self._state.instructed = Cursor(self._journal, told.seq)
         return moved
 
+    def _tighten(self) -> bool:
+        """Do at once what does not need the market: the rest of it, and all else, waits for that."""
+        moved = False
+        for told in self._told:
+            if told.seq not in self._state.foretold and tightened(told, self._risk, self._notes):
+                self._state.foretold.append(told.seq)
+                moved = True
+        return moved
+
     def _taken(self) -> Step:
         notes, cursors = self._notes.take(), self._cursors
         self._cursors = {}
@@ -349,8 +362,8 @@ class BrokerCore:
     def _open(self, source: str, role: MarketRole) -> _Market:
         rules, state, notes, instrument = self._rules, self._state, self._notes, role.instrument
         terms = _with_fees(rules.terms, instrument)
-        every_ms = RECORDED_EVERY_MS if role.lockstep else LIVE_EVERY_MS
-        risk = Risk(state, rules.limits, notes, sample_every_ms=every_ms)
+        risk = self._risk
+        risk.sample_every_ms = RECORDED_EVERY_MS if role.lockstep else LIVE_EVERY_MS
         clerk = Clerk(state, terms, instrument, notes, risk, permissive=role.lockstep)
         liquidator = Liquidator(state, terms, instrument, clerk)
         floor = Floor(

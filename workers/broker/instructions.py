@@ -17,6 +17,7 @@ from workers.broker.state import BrokerState
 from workers.broker.trading_state import KILL_SWITCH, OPERATOR, Curb
 
 MANUAL: Final = "manual"
+DONE: Final = "done"
 STALE_MS: Final = 60_000
 """An order by hand that was given longer ago is refused: whoever gave it has seen another market."""
 
@@ -27,6 +28,35 @@ class Told(NamedTuple):
     seq: int
     instructed: Instructed
     used: bool = False
+
+
+def tightened(told: Told, risk: Risk, notes: Notes) -> bool:
+    """Curb trading at once by what was told, where that asks for it; whether it did.
+
+    :meth:`Instructions.follow` does the rest, and says what came of it.
+    """
+    given = told.instructed
+    curbed = _curbed(given, risk)
+    if curbed:
+        waits = "in force; orders are cancelled and positions closed when the feed is heard"
+        outcome = waits if isinstance(given.instruction, KillSwitch) else DONE
+        _record(notes, given, outcome)
+    return curbed
+
+
+def _curbed(given: Instructed, risk: Risk) -> bool:
+    match given.instruction:
+        case Pause(strategy=strategy):
+            return risk.curb(OPERATOR, strategy=strategy, detail=f"paused by {given.by}")
+        case KillSwitch(on=True):
+            return risk.curb(KILL_SWITCH, detail=f"switched on by {given.by}")
+    return False
+
+
+def _record(notes: Notes, given: Instructed, outcome: str) -> None:
+    kind = str(type(given.instruction).__struct_config__.tag)
+    notes.writes.append(store.insert_instruction(given, kind, outcome))
+    notes.log("INFO", "instruction", kind=kind, by=given.by, id=given.id, outcome=outcome)
 
 
 class Instructions:
@@ -41,33 +71,33 @@ class Instructions:
     def follow(self, told: Told, now_ms: int | None) -> None:
         """Do what was told, once. ``now_ms`` is UTC, None: not known."""
         given = told.instructed
+        if foretold := told.seq in self._state.foretold:
+            self._state.foretold.remove(told.seq)
         match given.instruction:
-            case Pause(strategy=strategy):
-                put = self._risk.curb(OPERATOR, strategy=strategy, detail=f"paused by {given.by}")
-                outcome = "done" if put else "it was paused already"
+            case Pause():
+                put = _curbed(given, self._risk) or foretold
+                outcome = DONE if put else "it was paused already"
             case Resume(strategy=strategy):
                 lifted = self._risk.resume(strategy, given.by)
                 outcome = self._resumed() if lifted else "there was nothing to resume"
             case KillSwitch(on=on):
-                outcome = self._kill(given) if on else self._release(given)
+                outcome = self._kill(given, foretold=foretold) if on else self._release(given)
             case PlaceOrder():
                 outcome = self._place(given, given.instruction, now_ms, used=told.used)
             case CancelOrder(cancel=cancel):
                 code = self._desk.cancel(cancel, row=self._state.handled, by_operator=True)
-                outcome = f"denied: {code}" if code else "done"
-        kind = str(type(given.instruction).__struct_config__.tag)
-        self._notes.writes.append(store.insert_instruction(given, kind, outcome))
-        self._notes.log("INFO", "instruction", kind=kind, by=given.by, id=given.id, outcome=outcome)
+                outcome = f"denied: {code}" if code else DONE
+        _record(self._notes, given, outcome)
 
     def _resumed(self) -> str:
         curb = self._state.trading.of(None)
-        return "done" if curb is None else f"done, but the account stays {curb.state}: {curb.trigger}"
+        return DONE if curb is None else f"done, but the account stays {curb.state}: {curb.trigger}"
 
-    def _kill(self, given: Instructed) -> str:
-        if not self._risk.curb(KILL_SWITCH, detail=f"switched on by {given.by}"):
+    def _kill(self, given: Instructed, *, foretold: bool) -> str:
+        if not (_curbed(given, self._risk) or foretold):
             return "it was on already"
         self._liquidator.closing(self._symbol, KILL_SWITCH)
-        return "done"
+        return DONE
 
     def _release(self, given: Instructed) -> str:
         """The switch goes off; the halt stays until somebody resumes."""
@@ -78,7 +108,7 @@ class Instructions:
         detail = f"kill switch off by {by}: resume to trade again"
         self._risk.put(Curb(trigger=OPERATOR, state=halted, critical=False, since_ms=now, detail=detail))
         self._risk.lift(KILL_SWITCH, f"switched off by {by}")
-        return "done"
+        return DONE
 
     def _place(self, given: Instructed, wanted: PlaceOrder, now_ms: int | None, *, used: bool) -> str:
         state = self._state

@@ -13,14 +13,19 @@ from typing import NamedTuple
 from protocol.codec import MARKET, STRATEGY
 from protocol.messages.market import MarketRecord
 from protocol.messages.stream import Record
-from protocol.messages.trading import Cancel, Order, Signal, Through
+from protocol.messages.trading import Cancel, ErrorBudgetSpent, Order, Signal, Through
+
+_Message = Order | Cancel | Through | ErrorBudgetSpent
 
 
 class Taken(NamedTuple):
-    """Orders and cancels that are due, and the last seq that was used with them (None: nothing was)."""
+    """Orders and cancels that are due, the last seq that was used with them (None: nothing was), and the last
+    word of a strategy that has ended.
+    """
 
     orders: list[Order | Cancel]
     last_seq: int | None
+    spent: ErrorBudgetSpent | None = None
 
 
 class MarketInbox:
@@ -50,15 +55,15 @@ class StrategyInbox:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[int, Order | Cancel | Through]] = deque()
+        self._waiting: deque[tuple[int, _Message]] = deque()
         self._reach = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def take(self, records: Sequence[Record]) -> None:
-        """Keep orders, cancels and horizons. Signals are not the broker's; of horizons in a row the last says
-        all.
+        """Keep orders, cancels, horizons and last words. Signals are not the broker's; of horizons in a row
+        the last says all.
         """
         for record in records:
             message = STRATEGY.decode(record.body)
@@ -78,19 +83,24 @@ class StrategyInbox:
 
     def pop_row(self, row: int) -> Taken:
         """Take away what belongs to ``row``."""
-        orders: list[Order | Cancel] = []
+        taken: list[_Message] = []
         last: int | None = None
         while self._waiting and self._waiting[0][1].row <= row:
             last, message = self._waiting.popleft()
-            if not isinstance(message, Through):
-                orders.append(message)
-            elif message.row == row:
+            taken.append(message)
+            if isinstance(message, Through) and message.row == row:
                 break
-        return Taken(orders, last)
+        return _sorted(taken, last)
 
     def pop_all(self) -> Taken:
         """Take away everything, for a market in which nobody waits."""
         last = self._waiting[-1][0] if self._waiting else None
-        orders = [message for _, message in self._waiting if not isinstance(message, Through)]
+        taken = [message for _, message in self._waiting]
         self._waiting.clear()
-        return Taken(orders, last)
+        return _sorted(taken, last)
+
+
+def _sorted(taken: Sequence[_Message], last_seq: int | None) -> Taken:
+    orders = [message for message in taken if isinstance(message, Order | Cancel)]
+    spent = [message for message in taken if isinstance(message, ErrorBudgetSpent)]
+    return Taken(orders, last_seq, spent[-1] if spent else None)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from protocol.messages.trading import Order, TradeClosed, TradingChanged
+from protocol.messages.trading import ErrorBudgetSpent, Order, TradeClosed, TradingChanged
 from workers.broker import breakers, store
 from workers.broker.breakers import BREAKERS, OFF, Limits
 from workers.broker.denial import Denial, DenialCode
-from workers.broker.equity import sampled
+from workers.broker.equity import LIVE_EVERY_MS, sampled
 from workers.broker.ledger import Books
 from workers.broker.notes import Notes
 from workers.broker.state import BrokerState
@@ -21,15 +21,26 @@ from workers.broker.trading_state import KILL_SWITCH, OPERATOR, Curb
 
 MARKET: Final = "market"
 STORAGE: Final = "storage"
-_CODES: Final[dict[str, DenialCode]] = {MARKET: "market_unfit", STORAGE: "storage", OPERATOR: "paused"}
+ERRORS: Final = "errors"
+_CODES: Final[dict[str, DenialCode]] = {
+    MARKET: "market_unfit",
+    STORAGE: "storage",
+    OPERATOR: "paused",
+    ERRORS: "paused",
+}
 
 
 class Risk:
-    """Owned by the core; changes the trading state and notes what follows from it."""
+    """Owned by the core; changes the trading state and notes what follows from it.
 
-    def __init__(self, state: BrokerState, limits: Limits, notes: Notes, *, sample_every_ms: int) -> None:
+    ``sample_every_ms`` is the period of the equity series, in time of the data.
+    """
+
+    def __init__(
+        self, state: BrokerState, limits: Limits, notes: Notes, *, sample_every_ms: int = LIVE_EVERY_MS
+    ) -> None:
         self._state, self._limits, self._notes = state, limits, notes
-        self._sample_every_ms = sample_every_ms
+        self.sample_every_ms = sample_every_ms
         self._marked: tuple[Books | None, int] = (None, -1)
 
     def refusal(self, order: Order) -> Denial | None:
@@ -45,7 +56,7 @@ class Risk:
         state = self._state
         if state.trading.curbs:
             self.expire()
-        period = state.at_ms // self._sample_every_ms
+        period = state.at_ms // self.sample_every_ms
         unchanged = self._marked == (state.books, period)
         if unchanged and (self._limits is OFF or not state.books.positions):
             return
@@ -72,6 +83,12 @@ class Risk:
         for curb in breakers.closed(
             self._state.watch, self._limits, trade.strategy, trade.realised, trade.closed_ms
         ):
+            self.put(curb)
+
+    def spent(self, last_word: ErrorBudgetSpent) -> None:
+        """Pause a strategy whose run has ended by its own errors."""
+        state, limits = self._state, self._limits
+        for curb in breakers.spent(limits, last_word.strategy, last_word.errors, state.at_ms):
             self.put(curb)
 
     def put(self, curb: Curb) -> bool:
@@ -135,4 +152,4 @@ class Risk:
     def _sample(self, period: int, equity: Decimal) -> None:
         state = self._state
         state.sampled = period
-        self._notes.writes.extend(sampled(state.at_ms, equity, state.books.cash, self._sample_every_ms))
+        self._notes.writes.extend(sampled(state.at_ms, equity, state.books.cash, self.sample_every_ms))

@@ -51,7 +51,8 @@ class BrokerState(Struct, kw_only=True, omit_defaults=True):
     are funding times whose rate is not known yet. ``sampled`` is the last period of the equity series.
     ``ticking``: this market has sent quotes; the last came at ``quoted_ms``, without a hole since
     ``watched_ms``. ``funding_due_ms`` is the next funding time that the venue of ``funding_symbol`` has
-    named. ``errors`` are those of the guard.
+    named. ``errors`` are those of the guard. ``foretold`` are the
+    instructions that curb trading already, and whose other half waits for the market.
     """
 
     books: Books
@@ -85,6 +86,7 @@ class BrokerState(Struct, kw_only=True, omit_defaults=True):
     funding_symbol: str = ""
     errors: int = 0
     last_error: str | None = None
+    foretold: list[int] = field(default_factory=list)
 
     def encode(self) -> bytes:
         """Return the form that is stored."""

@@ -212,9 +212,11 @@ def insert_delayed(entry: DelayedEntry) -> Write:
 
 
 def insert_instruction(told: Instructed, kind: str, outcome: str) -> Write:
-    """Keep what was made of an instruction."""
-    columns = "id, given_by, at_ms, kind, outcome"
-    return _inserted("instructions", columns, (told.id, told.by, told.at_ms, kind, outcome))
+    """Keep what was made of an instruction; the last word stands."""
+    return Write(
+        "INSERT OR REPLACE INTO instructions (id, given_by, at_ms, kind, outcome) VALUES (?, ?, ?, ?, ?)",
+        (told.id, told.by, told.at_ms, kind, outcome),
+    )
 
 
 def insert_equity(at_ms: int, *, equity: str, cash: str) -> Write:

@@ -29,10 +29,15 @@ REPORT_S: Final = 30.0
 """How often a producer at least learns what is done with, so that it may forget it."""
 
 
+def nothing_more() -> None:
+    """Do nothing more when a producer was met."""
+
+
 class Consumer:
     """Follows ``source`` from ``cursor`` on behalf of ``core``. ``wake`` is called when something came.
 
     ``ticking`` is the core again where it hears live prices. ``reader`` is what the producer calls us.
+    ``met`` is called when the core has learned what the producer is.
     """
 
     def __init__(
@@ -47,9 +52,10 @@ class Consumer:
         ticking: Ticking | None = None,
         reader: str = "",
         rewinds: Callable[[Role], bool] = never,
+        met: Callable[[], None] = nothing_more,
     ) -> None:
         self.source = source
-        self._core, self._ticking = core, ticking
+        self._core, self._ticking, self._met = core, ticking, met
         self._clock, self._wake, self._bad_frame = clock, wake, bad_frame
         self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
@@ -128,6 +134,11 @@ class Consumer:
         return self._introduced is not None
 
     @property
+    def role(self) -> Role | None:
+        """What the producer said it is; None before it has answered in this life."""
+        return self._introduced
+
+    @property
     def caught_up(self) -> bool:
         """Whether the core has everything that the producer is known to have."""
         return self._subscriber.caught_up
@@ -148,6 +159,7 @@ class Consumer:
         if role is not None and role != self._introduced:
             self._core.introduce(self.source, role)
             self._introduced = role
+            self._met()
 
     def _on_past(self, frame: bytes) -> None:
         try:
@@ -163,6 +175,13 @@ class Consumer:
 
     def _note_rewound(self) -> None:
         subscriber = self._subscriber
+        if subscriber.passed_over is not None:
+            first, last = subscriber.passed_over
+            logger.bind(source=self.source).warning(
+                "records {} to {} are no longer kept: passed over", first, last
+            )
+            self._done = self._reported = subscriber.position
+            subscriber.passed_over = None
         if subscriber.rewound_from is not None:
             facts = {
                 "source": self.source,

@@ -25,7 +25,7 @@ from loguru import logger
 from protocol.control import Control
 from protocol.errors import FrameError, StorageBusy, StorageError
 from protocol.messages.control import Beat, Launch
-from protocol.messages.stream import Fetch, Record
+from protocol.messages.stream import Fetch, MarketRole, Record
 from protocol.transport.port import Transport
 from workers.shared.consumer import Consumer
 from workers.shared.core import Step
@@ -125,7 +125,17 @@ class Shell:
             ticking=self._worker.ticking,
             reader=self._launch.child,
             rewinds=self._worker.rewinds,
+            met=self._settle,
         )
+
+    def _settle(self) -> None:
+        """What follows from recordings alone can be made again: it need not outlive a power loss."""
+        roles = [consumer.role for consumer in self._consumers.values()]
+        markets = [role for role in roles if isinstance(role, MarketRole)]
+        if any(not market.lockstep for market in markets):
+            self._worker.journal.settle("power")
+        elif markets and None not in roles:
+            self._worker.journal.settle("process")
 
     def _made_producer(self) -> Producer | None:
         worker = self._worker

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from protocol.journal import Journal
+from protocol.journal import Durability, Journal
 from protocol.messages.control import Done, Launch
 from protocol.messages.stream import Role
 from protocol.publisher import Source
@@ -119,11 +119,12 @@ class Context:
         return config
 
     def open_journal(
-        self, *, tables: Sequence[str] = (), durability: Literal["power", "process"] = "process"
+        self, *, tables: Sequence[str] = (), durability: Durability | None = "process"
     ) -> Journal:
         """Open ``<state_dir>/data/<child>.db`` with the worker's own ``tables`` (CREATE statements).
 
-        The stream is named by the child's id. Raises protocol.errors.JournalError.
+        The stream is named by the child's id. ``durability`` None: that of what is consumed, "power" unless
+        all its markets are recordings. Raises protocol.errors.JournalError.
         """
         return Journal.open(
             self.data_file(".db"), stream=self.launch.child, durability=durability, tables=tuple(tables)

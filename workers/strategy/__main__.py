@@ -42,7 +42,7 @@ def build(context: Context) -> Worker:
     child = context.launch.child
     config = context.config(StrategyConfig)
     choice = choose(config, child=child, folder=Path(context.launch.config_dir))
-    journal = context.open_journal(tables=TABLES)
+    journal = context.open_journal(tables=TABLES, durability=None)
     core = StrategyCore(
         choice.strategy,
         _settings(config, choice, child),

@@ -13,7 +13,7 @@ recording until the broker has said that row n is done, and hears the fills of n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -190,7 +190,9 @@ class StrategyCore:
         failure = told(partial(self._strategy.on_fill, context, fill))
         if failure is not None:
             facts = {"symbol": fill.symbol, "at": iso_ms(fill.at_ms), "fill_id": fill.fill_id}
-            made.logs += self._troubles.failed(failure, facts)
+            # The fills of a row are heard before the row itself.
+            row = self._row_now + 1 if self._inputs.lockstep else self._row_now
+            self._failed(failure, facts, row, fill.at_ms, made)
 
     def _take_rows(self, made: Produced) -> None:
         rows = self._inputs.rows
@@ -294,9 +296,16 @@ class StrategyCore:
             said = Failure(objection, objection)
         if isinstance(said, Failure):
             made.changed = True
-            made.logs += self._troubles.failed(said, moment.facts())
+            self._failed(said, moment.facts(), moment.row, moment.at_ms, made)
             return None
         return said
+
+    def _failed(
+        self, failure: Failure, facts: Mapping[str, Any], row: int, at_ms: int, made: Produced
+    ) -> None:
+        made.logs += self._troubles.failed(failure, facts)
+        if (last_word := self._troubles.last_word(self._settings.child, row, at_ms)) is not None:
+            made.outputs.append(last_word)
 
     def _heard(self, wishes: tuple[Wish, ...], moment: Moment, made: Produced) -> None:
         if self._tally.failing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from protocol.messages.trading import ErrorBudgetSpent
 from workers.shared.core import LogLine
 from workers.shared.exits import CannotGoOn, PersonMustLook
 from workers.shared.worker import Condition
@@ -48,7 +49,7 @@ class Troubles:
         self._tally = tally
         self._warn_at, self._budget = warn_at, budget
         self._errors = self.successes = 0
-        self._may_pass = False
+        self._may_pass = self._told = False
 
     def failed(self, failure: Failure, facts: Mapping[str, Any]) -> list[LogLine]:
         """Count a failure; returns what to log."""
@@ -83,6 +84,13 @@ class Troubles:
     def spent(self) -> bool:
         """Whether :meth:`check` would raise."""
         return 0 < self._budget <= self._errors
+
+    def last_word(self, strategy: str, row: int, at_ms: int) -> ErrorBudgetSpent | None:
+        """Return what readers of the stream are told, once, when the budget is spent; else None."""
+        if not self.spent or self._told:
+            return None
+        self._told = True
+        return ErrorBudgetSpent(strategy=strategy, errors=self._errors, row=row, at_ms=at_ms)
 
     def condition(self) -> Condition:
         """Return the errors as health sees them."""

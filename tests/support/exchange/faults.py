@@ -20,7 +20,9 @@ class Faults:
     connection breaks off after so many frames. ``late_close_s``: closing candles come so much later.
     ``duplicate``: each frame twice. ``status``: of every HTTP answer, with ``retry_after``. ``refuse``:
     new connections are turned away. ``shutdown_after``: after so many frames the exchange says that it
-    goes away.
+    goes away. ``out_of_order``: of every two frames the second comes first. ``burst_s``: frames are kept
+    back so long, then come all at once. ``skew_ms``: the exchange's clock is so far ahead of ours; its script
+    and its answers go by it (``LocalExchange.clock_ms``).
     """
 
     garbage: bool = False
@@ -34,6 +36,9 @@ class Faults:
     retry_after: str | None = None
     refuse: bool = False
     shutdown_after: int | None = None
+    out_of_order: bool = False
+    burst_s: float = 0.0
+    skew_ms: int = 0
 
 
 GARBAGE = (
@@ -54,3 +59,20 @@ def spoiled(frame: Frame, number: int, faults: Faults) -> tuple[Frame, ...]:
     if faults.garbage:
         found.insert(0, replace(frame, text=GARBAGE[number % len(GARBAGE)]))
     return tuple(found)
+
+
+class Shuffle:
+    """Exchanges every two frames of a connection while the fault lasts; none is lost."""
+
+    def __init__(self) -> None:
+        self._held: Frame | None = None
+
+    def turned(self, frame: Frame, faults: Faults) -> tuple[Frame, ...]:
+        """Return what is sent now."""
+        held, self._held = self._held, None
+        if held is not None:
+            return (frame, held)
+        if faults.out_of_order:
+            self._held = frame
+            return ()
+        return (frame,)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.support.exchange.capture import Frame
-from tests.support.exchange.faults import Faults, spoiled
+from tests.support.exchange.faults import Faults, Shuffle, spoiled
 
 Script = Callable[[str], AsyncIterator[Frame]]
 """What a connection of this path gets, after it has said something; each frame when its time has come."""
@@ -59,6 +60,11 @@ class LocalExchange:
     def rest_url(self) -> str:
         """The address for the feed's ``rest_url``."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def clock_ms(self) -> int:
+        """What the exchange's clock says: UTC milliseconds, and the skew of the moment."""
+        return time.time_ns() // 1_000_000 + self.faults.skew_ms
 
     def cut(self) -> None:
         """Break off all connections, without a word."""
@@ -132,15 +138,16 @@ class LocalExchange:
 
     async def _play(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request is not None else ""
-        sent = 0
+        sent, shuffle = 0, Shuffle()
         async for frame in self.script(path):
             faults = self.faults
             if not faults.pong or faults.silence == "half-open":
                 connection.transport.pause_reading()
             if faults.silence != "no":
                 await asyncio.Event().wait()
-            for one in spoiled(frame, sent, faults):
-                await self._send(connection, one, faults)
+            for one in shuffle.turned(frame, faults):
+                for spoilt in spoiled(one, sent, faults):
+                    await self._send(connection, spoilt, faults)
             sent += 1
             self.served += 1
             if faults.shutdown_after == sent:

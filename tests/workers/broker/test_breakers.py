@@ -7,10 +7,19 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from protocol.messages.instruction import Instructed, Resume
 from protocol.messages.market import Candle
-from protocol.messages.trading import Quantity, StrategyRecord, Through, TradingChanged, WholePosition
+from protocol.messages.trading import (
+    ErrorBudgetSpent,
+    Quantity,
+    StrategyRecord,
+    Through,
+    TradingChanged,
+    WholePosition,
+)
 from tests.workers.broker.bench import MINUTE, Bench, D, candle, order
 from workers.broker.breakers import DAY_MS, Limits, Watch, closed, marked, ordered, reset
+from workers.broker.instructions import Told
 from workers.broker.matching import Terms
 
 FREE = Terms(taker=D(0), slippage_bps=D(0))
@@ -151,3 +160,74 @@ def test_off_trips_never() -> None:
     )
 
     assert states(bench) == []
+
+
+def last_word(row: int, strategy: str = "s") -> ErrorBudgetSpent:
+    """Return what a strategy says when its errors are too many."""
+    return ErrorBudgetSpent(strategy=strategy, errors=20, row=row, at_ms=row * MINUTE)
+
+
+@pytest.mark.req("B6")
+def test_a_strategy_whose_error_budget_is_spent_pauses_until_an_operator_resumes_it() -> None:
+    """From that row on, over restarts; its orders of that row, its exits and other strategies go on."""
+    market = [candle(row, "100") for row in range(1, 8)]
+    said: list[StrategyRecord] = [order(1, size=TEN), last_word(1), Through(1), order(2), Through(2)]
+    said += [order(3, "sell", TEN, reduce_only=True), order(3, strategy="other", leg=1), Through(3)]
+    bench = run(market, said, continuous=False)
+    bench.revive()
+    bench.strategies["s"] += [order(4), Through(4)]
+    bench.run()
+
+    assert bench.denials == ["paused", "paused"]
+    assert [fill.client_order_id for fill in bench.fills] == ["s-1-0", "other-3-1", "s-3-0"]
+    assert bench.core.condition().reasons == ("s reducing: errors",)
+    assert not bench.core.condition().critical
+    assert bench.rows("SELECT state, trigger, strategy, critical, at_ms FROM trading") == [
+        ("reducing", "errors", "s", 0, MINUTE)
+    ]
+
+    bench.core.instruct("j", [Told(1, Instructed(id="i", by="cli", at_ms=0, instruction=Resume()))])
+    bench.strategies["s"] += [order(5), Through(6)]
+    bench.run()
+    assert bench.denials == ["paused", "paused"]
+    assert states(bench)[-1] == ("active", "errors", "s")
+
+
+@pytest.mark.req("B6")
+def test_a_pause_for_errors_ends_by_itself_and_without_breakers_there_is_none() -> None:
+    """After the cooldown where ``continuous`` is set; a replay has no breakers."""
+    market = [candle(row, "100") for row in range(1, 6)]
+    said: list[StrategyRecord] = [last_word(1), order(2), order(4), Through(5)]
+    bench = run(market, said, cooldown_ms=2 * MINUTE)
+    off = Bench(market, {"s": said}, contract="linear", terms=FREE).run()
+
+    assert (bench.denials, [fill.row for fill in bench.fills]) == (["paused"], [5])
+    assert (off.denials, [fill.row for fill in off.fills]) == ([], [3, 5])
+
+
+@pytest.mark.req("B6")
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_the_row_of_a_last_word_does_not_depend_on_batches(batch: int) -> None:
+    """Nor on whether the word comes before or behind the horizon of its row."""
+    market = [candle(row, "100") for row in range(1, 7)]
+    said: list[StrategyRecord] = [order(1), last_word(2), Through(2), order(3), order(4), Through(6)]
+    whole = run(market, said)
+    cut = Bench(market, {"s": said}, contract="linear", terms=FREE, limits=Limits())
+    moved = True
+    while moved:
+        before = dict(cut.received)
+        for source in cut.received:
+            cut.deliver(source, batch)
+        moved = cut.turn() or before != cut.received
+
+    assert cut.outputs == whole.outputs
+    assert cut.denials == ["paused", "paused"]
+
+
+def test_in_a_live_market_a_last_word_counts_at_once() -> None:
+    """Nobody waits for anybody there."""
+    market = [candle(1, "100"), candle(2, "100")]
+    bench = Bench(market, {"s": [last_word(1)]}, lockstep=False, limits=Limits()).run()
+
+    assert states(bench) == [("reducing", "errors", "s")]
+    assert bench.cursors == {"feed": 2, "s": 1}

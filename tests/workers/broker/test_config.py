@@ -26,7 +26,6 @@ def test_every_key_of_the_contract_is_known_at_its_default() -> None:
         "cash": "10000",
         "inputs": ["feed", "strategy"],
         "leverage": "1",
-        "durability": "process",
         "fees": {"maker": "0.0002", "taker": "0.0005"},
         "slippage_bps": 1,
         "entry_delay": "0s",

@@ -23,7 +23,9 @@ from protocol.messages.instruction import (
 from protocol.messages.trading import Cancel, OrderChanged, Quantity, Through, TradeClosed, TradingChanged
 from tests.workers.broker.bench import Bench, D, bar, candle, order
 from tests.workers.broker.pit import T0, Live
+from workers.broker.core import BrokerCore, Rules
 from workers.broker.instructions import STALE_MS, Told
+from workers.broker.state import restore
 from workers.broker.teller import Teller
 from workers.shared.instructing import instruct, instructions_file
 
@@ -41,6 +43,11 @@ def told(bench: Bench, *instructions: Instruction, at_ms: int = 0) -> None:
     bench.core.instruct("j", given)
     while bench.turn():
         pass
+
+
+def given(seq: int, instruction: Instruction) -> Instructed:
+    """Return an instruction of the command line."""
+    return Instructed(id=f"i{seq}", by="cli", at_ms=0, instruction=instruction)
 
 
 def through(bench: Bench, row: int, *wishes: Any) -> None:
@@ -163,17 +170,67 @@ def test_an_instruction_is_followed_once_whatever_is_killed(bench: Bench) -> Non
     assert bench.core.instructed("another") == 0
 
 
-def test_instructions_wait_until_the_market_is_known() -> None:
-    """Nothing is lost meanwhile."""
-    bench = Bench(ROWS, {"s": [Through(8)]})
-    fresh = Bench(ROWS, {"s": []})
-    bench.core = type(bench.core)(["feed", "s"], fresh.core._state, fresh.core._rules)
-    told(bench, Pause())
-    assert bench.steps == []
+def stranger(bench: Bench) -> None:
+    """Begin a new life that has met nobody yet."""
+    bench.core = BrokerCore(["feed", "s"], restore(bench.state, bench.cash), Rules(terms=bench.terms))
 
-    bench.core.introduce("feed", bench.roles()["feed"])
-    assert bench.turn()
+
+@pytest.mark.req("B6")
+def test_a_pause_counts_before_the_market_is_known_and_over_a_restart() -> None:
+    """What an operator told before it waits its turn, and nothing is lost."""
+    bench = Bench(ROWS, {"s": [order(1), Through(8)]})
+    stranger(bench)
+    told(bench, PlaceOrder(order=order(0, name="m")), Pause())
+    assert bench.core.condition().reasons == ("account reducing: operator",)
+    assert bench.rows("SELECT kind, outcome FROM instructions") == [("pause", "done")]
+    assert bench.core.step() is None
+
+    bench.revive()
+    bench.core.instruct(
+        "j", [Told(1, given(1, PlaceOrder(order=order(0, name="m")))), Told(2, given(2, Pause()))]
+    )
+    bench.run()
     assert changes(bench) == [("reducing", "operator", None)]
+    assert bench.denials == ["no_price", "paused"]
+    assert bench.rows("SELECT kind, outcome FROM instructions ORDER BY kind") == [
+        ("pause", "done"),
+        ("place_order", "denied"),
+    ]
+    assert bench.core.instructed("j") == 2
+
+
+@pytest.mark.req("B6")
+def test_the_kill_switch_counts_before_the_market_is_known_and_closes_when_it_is(bench: Bench) -> None:
+    """What is held and what rests is dealt with at the first price, once, whatever is killed meanwhile."""
+    resting = order(2, size=ONE, leg=1, kind="limit", limit=D(50))
+    through(bench, 2, order(2, size=ONE), resting)
+    through(bench, 3)
+    stranger(bench)
+    told(bench, KillSwitch(on=True))
+    assert bench.core.condition().critical
+    assert "in force" in str(bench.rows("SELECT outcome FROM instructions"))
+
+    bench.revive()
+    bench.core.instruct("j", [Told(1, given(1, KillSwitch(on=True)))])
+    through(bench, 5, order(5, size=ONE))
+    assert [fill.reason for fill in bench.fills][1:] == ["kill_switch"]
+    assert bench.denials == ["halted"]
+    assert bench.rows("SELECT outcome FROM instructions") == [("done",)]
+    assert bench.rows("SELECT code FROM orders WHERE kind = 'limit'") == [("kill_switch",)]
+
+
+def test_what_is_told_in_order_before_the_market_is_known_ends_as_it_would_have() -> None:
+    """A word that loosens waits behind those that were told before it."""
+    bench = Bench(ROWS, {"s": []})
+    stranger(bench)
+    told(bench, Pause(), Resume(), Pause(strategy="x"), Resume(strategy="x"))
+    told(bench, KillSwitch(on=True), KillSwitch(on=False), Resume())
+    assert len(bench.core.condition().reasons) == 3
+
+    for source, role in bench.roles().items():
+        bench.core.introduce(source, role)
+    bench.run()
+    assert bench.core.condition().reasons == ()
 
 
 @pytest.mark.req("B6")

@@ -42,7 +42,7 @@ def worker_of(made: World, name: str) -> Worker:
 def decisions(made: World) -> list[Signal | Order | Cancel]:
     journal = worker_of(made, "strategy").journal
     messages = [STRATEGY.decode(record.body) for record in journal.read(0, 100_000)]
-    return [message for message in messages if not isinstance(message, Through)]
+    return [message for message in messages if isinstance(message, Signal | Order | Cancel)]
 
 
 def through(made: World) -> Through | None:

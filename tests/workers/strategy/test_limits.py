@@ -12,8 +12,9 @@ import pytest
 
 from protocol.messages.market import Candle
 from protocol.messages.tick import MarketState, Quote, Tick
-from protocol.messages.trading import Order, Signal, Through
-from tests.workers.strategy.market import MINUTE, Taken, candle, candles, drive, made, market, role
+from protocol.messages.trading import ErrorBudgetSpent, Fill, Order, Signal, Through
+from tests.workers.strategy.market import MINUTE, Taken, account, candle, candles, drive, made, market, role
+from tests.workers.strategy.test_account import filled
 from workers.shared.core import Step
 from workers.shared.exits import CannotGoOn, PersonMustLook
 from workers.strategy.api import Context, Intent, PassingTrouble, Price, Strategy, StrategyParameters
@@ -75,6 +76,8 @@ def test_a_run_in_which_nothing_works_asks_for_a_person() -> None:
     assert "all 20 evaluations of this run failed, the last with RuntimeError: at 1" in str(error)
     assert {"feed": 21} == taken.cursors
     assert Through(21) == taken.outputs[-1]
+    last_word = ErrorBudgetSpent(strategy="strategy", errors=20, row=21, at_ms=21 * MINUTE)
+    assert [last_word] == taken.decisions
 
 
 @pytest.mark.req("T2")
@@ -90,6 +93,27 @@ def test_a_run_with_successes_may_be_started_again() -> None:
     again.receive("feed", bars[taken.cursors["feed"] :])
     until_raised(again, taken, CannotGoOn)
     assert 40 == again.counters()["errors"]
+    assert [(20, 40), (20, 80)] == [
+        (word.errors, word.row) for word in taken.outputs if isinstance(word, ErrorBudgetSpent)
+    ]
+
+
+class Deaf(Faulty):
+    """Raises at each fill."""
+
+    def on_fill(self, context: Context, fill: Fill) -> None:
+        raise RuntimeError("what fill?")
+
+
+@pytest.mark.req("B6")
+def test_an_error_at_a_fill_belongs_to_the_row_after_that_of_the_fill() -> None:
+    """The fills of a row are heard after its end was told and before the next row."""
+    core, taken = made(Deaf([]), error_budget=1), Taken()
+    core.receive("feed", market([candle(n, 1) for n in range(3)]))
+    core.receive("broker", account([filled("x", "buy", "1", "1"), Through(1)]))
+    until_raised(core, taken, PersonMustLook)
+
+    assert [1] == [word.row for word in taken.outputs if isinstance(word, ErrorBudgetSpent)]
 
 
 @pytest.mark.req("T2")

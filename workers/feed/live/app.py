@@ -20,10 +20,11 @@ from workers.feed.exchanges.events import BadFrame
 from workers.feed.exchanges.port import Exchange, Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
-from workers.feed.live.core import LiveCore, LiveSettings
+from workers.feed.live.core import LiveCore
 from workers.feed.live.internet import Internet
 from workers.feed.live.network import Network, Unreachable
 from workers.feed.live.service import LiveService
+from workers.feed.live.settings import LiveSettings
 from workers.feed.live.state import restored
 from workers.shared.worker import Context, Worker
 

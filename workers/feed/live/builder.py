@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workers.feed.exchanges.events import Kline, Print
 from workers.feed.live.finality import GRACE_MS
 from workers.feed.live.resample import merge
@@ -31,8 +33,8 @@ class Builder:
         self._open[open_ms] = one if so_far is None else merge(so_far, one)
 
     def closed(self, exchange_ms: int) -> tuple[Kline, ...]:
-        """Return the candles whose interval is two seconds over, oldest first; each once."""
+        """Return the candles whose interval is two seconds over, marked closed, oldest first; each once."""
         over = sorted(it for it in self._open if it + self._length_ms + GRACE_MS <= exchange_ms)
         if over:
             self._done_ms = over[-1] + self._length_ms
-        return tuple(self._open.pop(open_ms) for open_ms in over)
+        return tuple(replace(self._open.pop(open_ms), closed=True) for open_ms in over)

@@ -67,3 +67,11 @@ class Answer:
     body: bytes = b""
     retry_after_s: float | None = None
     why: str = ""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """How much is being done for the core: connections, made or in the making, and tasks of the process."""
+
+    sessions: int = 0
+    tasks: int = 0

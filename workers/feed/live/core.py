@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -30,65 +29,37 @@ from workers.feed.exchanges.events import (
     Print,
     Refused,
 )
-from workers.feed.exchanges.port import Exchange, Market, StreamName
-from workers.feed.live.backfill import Question
+from workers.feed.exchanges.port import Exchange
+from workers.feed.live import health, outlet
+from workers.feed.live.begin import begun
 from workers.feed.live.builder import Builder
 from workers.feed.live.candles import Candles
-from workers.feed.live.commands import Answer, Ask, Command, Say
+from workers.feed.live.commands import Answer, AtWork, Command, Say
 from workers.feed.live.errors import NoData
 from workers.feed.live.funding import FundingClock
-from workers.feed.live.hours import Hours
-from workers.feed.live.order import Slot
+from workers.feed.live.opening import Opening
+from workers.feed.live.questions import Questions
 from workers.feed.live.rejects import Rejects
-from workers.feed.live.resample import Resampler
+from workers.feed.live.settings import LiveSettings, Moment
 from workers.feed.live.skew import Skew
 from workers.feed.live.state import Counts, LiveState
 from workers.feed.live.ticks import Ticks
-from workers.feed.live.wires import Wire, Wires
+from workers.feed.live.wires import STREAM_OF, Wire, Wires
 from workers.shared.core import LogLine, Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
 
 SAVE_S: Final = 10.0
 """How long counters may be newer in memory than on disk."""
-ANSWER_S: Final = 20.0
-"""A question whose answer never comes counts as failed."""
-NEVER_MS: Final = 2**62
-MOST_LINES: Final = 5
-"""More candles than this in one step are told in one line."""
 # Known and in order, but not for us: they are left out without being faults.
 HARMLESS: Final = frozenset({"duplicate", "order"})
-STREAM_OF: Final[dict[type, StreamName]] = {
-    Kline: "candles",
-    BestQuote: "quotes",
-    Print: "trades",
-    MarkPrice: "marks",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiveSettings:
-    """What of the configuration the core needs.
-
-    ``market`` has the timeframe that is asked for; ``timeframe`` and ``length_ms`` are those that go out.
-    ``poll_s``: ask by REST this often instead of listening. ``from_trades``: make candles of trades.
-    ``history``: how many candles to begin with.
-    """
-
-    symbol: str
-    market: Market
-    timeframe: str
-    length_ms: int
-    base_url: str = ""
-    stale_after_s: float = 30.0
-    poll_s: float | None = None
-    from_trades: bool = False
-    history: int = 100
-    hours: Hours | None = None
 
 
 class LiveCore:
-    """One market of one exchange. ``chance`` gives numbers in [0, 1); ``wake`` is told of new commands."""
+    """One market of one exchange. ``chance`` gives numbers in [0, 1); ``wake`` is told of new commands.
+
+    ``at_work`` says how much the shell has under way, for the counters.
+    """
 
     def __init__(
         self, exchange: Exchange, settings: LiveSettings, state: LiveState, chance: Callable[[], float]
@@ -99,22 +70,21 @@ class LiveCore:
         self._funding = FundingClock(state.funding)
         self._rejects = Rejects(state.counts.rejected)
         self._skew = Skew()
+        self._questions = Questions(exchange, settings, self._skew, self._rejects)
+        self._opening = Opening(settings.hours)
         self._now, self._at_ms = 0.0, 0
         self._candles: Candles | None = None
         self._builder: Builder | None = None
         self._records: list[MarketRecord] = []
         self._logs: list[LogLine] = []
         self._commands: list[Command] = []
-        self._asked: tuple[Ask, Question | None, float] | None = None
-        self._number = 0
-        self._poll_at = 0.0
         self._save_at = 0.0
         self._changed = False
         self._market_state: MarketState | None = None
         self._last_data_ms: int | None = None
         self._heard_at: float | None = None
-        self._open_now, self._hours_until_ms = True, 0
         self.wake: Callable[[], None] = lambda: None
+        self.at_work: Callable[[], AtWork] = AtWork
 
     def introduce(self, source: str, role: Role) -> None:
         """Do nothing on purpose: a feed has no inputs."""
@@ -129,10 +99,11 @@ class LiveCore:
     def advance(self, now: float, at_ms: int) -> None:
         """Learn the time: monotonic seconds, UTC milliseconds."""
         self._now, self._at_ms = now, at_ms
-        if self._exchange_ms >= self._hours_until_ms:
-            self._look_at_hours()
+        self._opening.look(self._exchange_ms)
         if self._candles is None:
-            self._candles = self._begun()
+            self._candles = begun(self._settings, self._state, self._exchange_ms)
+            if self._settings.from_trades:
+                self._builder = Builder(self._settings.market.timeframe_ms, self._exchange_ms)
             self._save_at = now + SAVE_S
             self._heard_at = now
 
@@ -166,14 +137,12 @@ class LiveCore:
 
     def answered(self, answer: Answer) -> None:
         """Take what came of a question."""
-        if self._asked is None or self._asked[0].number != answer.number:
+        candles = self._candles
+        if candles is None:
             return
-        ask, question, _ = self._asked
-        self._asked = None
-        if question is None:
-            self._on_clock(answer)
-        else:
-            self._on_history(ask, question, answer)
+        told = self._questions.answered(answer, candles, self._moment)
+        if told and self._settings.poll_s is not None:
+            self._heard_at, self._last_data_ms = self._now, self._at_ms
 
     def commands(self) -> tuple[Command, ...]:
         """Return what is to be done outside, in order; each once."""
@@ -187,16 +156,7 @@ class LiveCore:
             return 0.0
         times = [self._save_at] if self._changed else []
         times.append(self._wires_deadline())
-        if self._asked is not None:
-            times.append(self._asked[2])
-        elif self._settings.poll_s is not None:
-            times.append(self._poll_at)
-        elif not self._open_now:
-            times.append(self._now + (self._hours_until_ms - self._exchange_ms) / 1000)
-        else:
-            times.append(max(self._candles.deadline(self._now, self._exchange_ms), self._now + 0.05))
-            if self._exchange.clock(self._settings.market.kind) is not None:
-                times.append(max(self._skew.measure_at, self._candles.backfill.resting_until))
+        times.append(self._questions.deadline(self._candles, self._opening, self._moment))
         return min(times)
 
     def step(self) -> Step | None:
@@ -204,10 +164,11 @@ class LiveCore:
         if self._candles is None:
             return None
         self._check_life()
-        self._plan_questions(self._candles)
+        if (ask := self._questions.plan(self._candles, self._opening, self._moment)) is not None:
+            self._commands.append(ask)
         if self._builder is not None:
             for kline in self._builder.closed(self._exchange_ms):
-                self._candles.saw(_closed(kline), self._now, self._exchange_ms)
+                self._candles.saw(kline, self._now, self._exchange_ms)
         self._release(self._candles)
         ticks = (*self._ticks.take(), *self._news_of_market(self._candles))
         self._hand_over_commands()
@@ -220,7 +181,7 @@ class LiveCore:
 
     def counters(self) -> dict[str, int | str | None]:
         """Return lifetime figures and the state of connection and stream."""
-        counts = self._counts()
+        counts, at_work = self._counts(), self.at_work()
         candles = self._candles
         return {
             "candles": counts.candles,
@@ -235,11 +196,15 @@ class LiveCore:
             "connection": self._connection(),
             "gap": "yes" if candles is not None and candles.gap(self._exchange_ms) else "no",
             "skew_ms": self._skew.ms,
+            "sessions": at_work.sessions,
+            "tasks": at_work.tasks,
         }
 
     def condition(self) -> Condition:
         """Return what is wrong with the market's data."""
-        return Condition(reasons=self._reasons(), last_data_ms=self._last_data_ms)
+        wires = self._wires if self._settings.poll_s is None else None
+        reasons = health.reasons(wires, self._candles, self._skew, self._moment)
+        return Condition(reasons=reasons, last_data_ms=self._last_data_ms)
 
     def learned(self, instrument: Instrument) -> None:
         """Remember the market's grids for a start at which the exchange cannot be asked."""
@@ -251,29 +216,9 @@ class LiveCore:
     def _exchange_ms(self) -> int:
         return self._at_ms + (self._skew.ms or 0)
 
-    def _look_at_hours(self) -> None:
-        hours = self._settings.hours
-        if hours is not None:
-            self._open_now = hours.open_at(self._exchange_ms)
-        change_ms = None if hours is None else hours.next_change_ms(self._exchange_ms)
-        self._hours_until_ms = NEVER_MS if change_ms is None else change_ms
-
-    def _begun(self) -> Candles:
-        base_ms, state = self._settings.market.timeframe_ms, self._state
-        forming_ms = self._exchange_ms - self._exchange_ms % base_ms
-        fresh = state.last_open_ms is None
-        longer = self._settings.length_ms > base_ms
-        history_ms = self._settings.history * self._settings.length_ms
-        start_ms = (forming_ms - history_ms) // self._settings.length_ms * self._settings.length_ms
-        if self._settings.from_trades:
-            self._builder = Builder(base_ms, self._exchange_ms)
-        return Candles(
-            base_ms,
-            min(start_ms, forming_ms) - base_ms if state.last_open_ms is None else state.last_open_ms,
-            resampler=Resampler(base_ms, self._settings.length_ms, state.part) if longer else None,
-            last_close=state.last_close,
-            fresh=fresh,
-        )
+    @property
+    def _moment(self) -> Moment:
+        return Moment(self._now, self._at_ms, self._exchange_ms)
 
     def _on_event(self, wire: Wire, event: Event) -> None:
         match event:
@@ -333,148 +278,40 @@ class LiveCore:
             self._logs.append(LogLine("INFO", "funding", {"symbol": funding.symbol, "rate": over.rate}))
         return fault
 
-    def _on_clock(self, answer: Answer) -> None:
-        if answer.status != 200:
-            return
-        try:
-            told_ms = self._exchange.parse_clock(answer.body)
-        except BadFrame as error:
-            self._reject(error.kind, error)
-        else:
-            self._skew.told(told_ms, answer.sent_ms, answer.received_ms, self._now)
-
-    def _on_history(self, ask: Ask, question: Question, answer: Answer) -> None:
-        candles = self._candles
-        assert candles is not None  # a question is asked by candles
-        found: tuple[Kline, ...] = ()
-        why = answer.why or f"status {answer.status}"
-        if answer.status == 200:
-            try:
-                found, why = self._exchange.parse_history(self._settings.market, answer.body), ""
-            except BadFrame as error:
-                why = str(error)
-        if why:
-            candles.failed(self._now, self._exchange_ms, answer.status, answer.retry_after_s)
-            level = "ERROR" if answer.status == 418 else "WARNING"
-            rests_s = round(candles.backfill.resting_until - self._now, 1)
-            facts = {"path": ask.request.path, "why": why, "status": answer.status, "rests": rests_s}
-            self._logs.append(LogLine(level, "history not answered", facts))
-            return
-        if self._settings.poll_s is not None:
-            self._heard_at, self._last_data_ms = self._now, self._at_ms
-        for kline, fault in candles.answered(question, found, self._exchange_ms):
-            self._reject(fault, kline)
-
     def _check_life(self) -> None:
         settings, now = self._settings, self._now
         if settings.poll_s is not None:
             silence = now - (self._heard_at or now)
-            limit = max(settings.stale_after_s, 3 * settings.poll_s)
         else:
-            self._wires.check(now, self._at_ms, market_open=self._open_now)
-            silence, limit = self._wires.silence(now), settings.stale_after_s
-        if not self._open_now:
+            self._wires.check(now, self._at_ms, market_open=self._opening.open)
+            silence = self._wires.silence(now)
+        if not self._opening.open:
             self._heard_at = now
             return
         market = f"{self._exchange.name} {settings.symbol}"
-        if silence >= limit:
+        if silence >= settings.longest_silence_s:
             raise NoData(market=market, found=f"no data for {silence:.0f} s")
         if (wire := self._wires.exhausted) is not None:
             found = f"{wire.reconnect.failures} connections in a row failed, the last: {wire.trouble}"
             raise NoData(market=market, found=found)
 
-    def _plan_questions(self, candles: Candles) -> None:
-        now = self._now
-        if self._asked is not None:
-            if now >= self._asked[2]:
-                self.answered(
-                    Answer(self._asked[0].number, self._at_ms, self._at_ms, why="no answer in time")
-                )
-            return
-        kind, resting = self._settings.market.kind, now < candles.backfill.resting_until
-        clock = self._exchange.clock(kind)
-        if clock is not None and now >= self._skew.measure_at and not resting:
-            self._skew.asked(now)
-            self._ask(Ask(self._next_number(), "clock", clock), None)
-        elif (question := self._next_question(candles, resting=resting)) is not None:
-            request = self._exchange.history(self._settings.market, question.start_ms, question.count)
-            self._ask(Ask(self._next_number(), "candles", request), question)
-        self._skew.judge(now)
-
-    def _next_question(self, candles: Candles, *, resting: bool) -> Question | None:
-        if self._settings.poll_s is None:
-            return candles.question(self._now, self._exchange_ms) if self._open_now else None
-        if resting or self._now < self._poll_at:
-            return None
-        self._poll_at = self._now + self._settings.poll_s
-        return candles.poll(self._exchange_ms)
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
-
-    def _ask(self, ask: Ask, question: Question | None) -> None:
-        self._asked = (ask, question, self._now + ANSWER_S)
-        self._commands.append(ask)
-
     def _release(self, candles: Candles) -> None:
-        self._skip_closed_hours(candles)
+        self._opening.skip(candles, self._settings.market.timeframe_ms, self._exchange_ms)
         slots = candles.take(self._now, self._exchange_ms)
         self._logs += candles.logs
         candles.logs.clear()
-        for slot in slots:
-            self._records.append(self._candle(slot))
-        self._log_candles(slots)
+        made = [outlet.candle(slot, self._settings) for slot in slots]
+        self._logs += outlet.lines(made)
+        self._records += made
+        self._note_out(made)
         if slots and candles.last_close is not None:
             self._ticks.reference = candles.last_close
 
-    def _skip_closed_hours(self, candles: Candles) -> None:
-        hours, base_ms = self._settings.hours, self._settings.market.timeframe_ms
-        if hours is None:
-            return
-        open_ms = candles.last_open_ms + base_ms
-        # A candle that reaches into a session belongs to it.
-        while open_ms + base_ms <= self._exchange_ms and not (
-            hours.open_at(open_ms) or hours.open_at(open_ms + base_ms - 1)
-        ):
-            open_ms += base_ms
-        if open_ms > candles.last_open_ms + base_ms:
-            candles.jump(open_ms)
-
-    def _candle(self, slot: Slot) -> Candle:
-        kline = slot.kline
-        assert kline is not None  # Candles gives out slots that hold one
-        close_ms = slot.open_ms + self._settings.length_ms
-        self._state.close_ms = close_ms
-        self._state.counts.candles += 1
-        self._state.counts.backfilled += slot.backfilled
-        return Candle(
-            symbol=self._settings.symbol,
-            timeframe=self._settings.timeframe,
-            open_ms=slot.open_ms,
-            close_ms=close_ms,
-            open=kline.open,
-            high=kline.high,
-            low=kline.low,
-            close=kline.close,
-            volume=kline.volume,
-            backfilled=slot.backfilled,
-        )
-
-    def _log_candles(self, slots: Sequence[Slot]) -> None:
-        for slot in slots[-1:] if len(slots) > MOST_LINES else slots:
-            assert slot.kline is not None
-            facts = {
-                "symbol": self._settings.symbol,
-                "timeframe": self._settings.timeframe,
-                "open_time": iso_ms(slot.open_ms),
-                "close": slot.kline.close,
-                "volume": slot.kline.volume,
-                "backfilled": slot.backfilled,
-            }
-            if len(slots) > MOST_LINES:
-                facts["count"] = len(slots)
-            self._logs.append(LogLine("INFO", "candle closed", facts))
+    def _note_out(self, made: Sequence[Candle]) -> None:
+        if made:
+            self._state.close_ms = made[-1].close_ms
+        self._state.counts.candles += len(made)
+        self._state.counts.backfilled += sum(it.backfilled for it in made)
 
     def _news_of_market(self, candles: Candles) -> tuple[Tick, ...]:
         polled = self._settings.poll_s is not None
@@ -483,8 +320,8 @@ class LiveCore:
             at_ms=0,
             connected=polled or self._wires.connected,
             gap=candles.gap(self._exchange_ms),
-            stale=not polled and self._open_now and self._wires.stale(self._now),
-            open=self._open_now,
+            stale=not polled and self._opening.open and self._wires.stale(self._now),
+            open=self._opening.open,
             skew_ms=self._skew.ms,
         )
         if state == self._market_state:
@@ -499,9 +336,10 @@ class LiveCore:
             self.wake()
 
     def _written(self, candles: Candles, ticks: tuple[Tick, ...]) -> Step | None:
-        records, logs = tuple(self._records), (*self._wires.logs, *self._logs)
+        records, logs = tuple(self._records), (*self._wires.logs, *self._questions.logs, *self._logs)
         self._records, self._logs = [], []
         self._wires.logs.clear()
+        self._questions.logs.clear()
         self._changed = self._changed or bool(ticks or logs)
         saves = bool(records) or (self._changed and self._now >= self._save_at)
         if not (saves or ticks or logs):
@@ -542,22 +380,9 @@ class LiveCore:
     def _connection(self) -> str:
         if self._settings.poll_s is not None:
             return "polling"
-        if not self._open_now:
+        if not self._opening.open:
             return "market closed"
         return "connected" if self._wires.connected else "reconnecting"
-
-    def _reasons(self) -> tuple[str, ...]:
-        found = [] if self._settings.poll_s is not None else list(self._wires.reasons(self._now))
-        if self._candles is not None:
-            if self._candles.gap(self._exchange_ms):
-                found.append("gap in the candles")
-            if self._candles.quarantined:
-                found.append("a candle is in quarantine")
-            if self._now < self._candles.backfill.resting_until:
-                found.append("REST rests")
-        if self._skew.too_large:
-            found.append(f"clock skew {self._skew.ms} ms")
-        return tuple(found)
 
     def _reject(self, kind: str, found: object) -> None:
         line = self._rejects.note(kind, found, self._now)
@@ -566,13 +391,6 @@ class LiveCore:
 
     def _wires_deadline(self) -> float:
         if self._settings.poll_s is not None:
-            limit = max(self._settings.stale_after_s, 3 * self._settings.poll_s)
-            return (self._heard_at or self._now) + limit
+            return (self._heard_at or self._now) + self._settings.longest_silence_s
         found = self._wires.deadline(self._settings.stale_after_s)
         return self._now + 1.0 if found is None else found
-
-
-def _closed(kline: Kline) -> Kline:
-    return Kline.of(
-        kline.open_ms, (kline.open, kline.high, kline.low, kline.close, kline.volume), closed=True
-    )

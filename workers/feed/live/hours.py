@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 LONGEST_LOOK_DAYS: Final = 400
+
+
+class Calendar(Protocol):
+    """When a market is open: a port."""
+
+    def open_at(self, at_ms: int) -> bool:
+        """Whether trading is on at this UTC time."""
+        ...
+
+    def next_change_ms(self, at_ms: int) -> int | None:
+        """Return the next time at which it opens or closes; None: never."""
+        ...
 
 
 @dataclass(frozen=True)

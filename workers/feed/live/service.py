@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 from urllib.parse import urlencode
 
-from workers.feed.live.commands import Answer, Ask, Command, Connect, Disconnect, Ping, Say
+from workers.feed.live.commands import Answer, Ask, AtWork, Command, Connect, Disconnect, Ping, Say
 from workers.feed.live.network import Connection, Network, Response, Unreachable
 from workers.shared.worker import Wake
 
@@ -17,6 +17,7 @@ class Commanding(Protocol):
     """A core that has the outside world served to it; see ``LiveCore``."""
 
     wake: Callable[[], None]
+    at_work: Callable[[], AtWork]
 
     def advance(self, now: float, at_ms: int) -> None: ...
 
@@ -56,7 +57,7 @@ class LiveService:
 
     async def __call__(self, wake: Wake) -> None:
         """Serve until cancelled. Raises what a task of it raised, which would be a defect."""
-        self._wake, self._core.wake = wake, self._wanted.set
+        self._wake, self._core.wake, self._core.at_work = wake, self._wanted.set, self._at_work
         wake()
         try:
             while self._crash is None:
@@ -67,6 +68,9 @@ class LiveService:
             raise self._crash
         finally:
             await self._end()
+
+    def _at_work(self) -> AtWork:
+        return AtWork(sessions=len(self._served), tasks=len(asyncio.all_tasks()))
 
     def _perform(self, command: Command) -> None:
         match command:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
+from workers.feed.exchanges.events import BestQuote, Kline, MarkPrice, Print
 from workers.feed.exchanges.port import Exchange, Line, Market, Session, StreamName
 from workers.feed.live.clocks import SILENCE_S, Clocks
 from workers.feed.live.commands import Command, Connect, Disconnect, Ping, Say
 from workers.feed.live.reconnect import Reconnect
 from workers.shared.core import LogLine
+
+STREAM_OF: Final[dict[type, StreamName]] = {
+    Kline: "candles",
+    BestQuote: "quotes",
+    Print: "trades",
+    MarkPrice: "marks",
+}
+"""Which stream an event proves to be alive."""
 
 
 @dataclass

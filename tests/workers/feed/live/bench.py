@@ -18,7 +18,8 @@ from workers.feed.exchanges.port import Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.commands import Answer, Ask, Command, Connect, Disconnect, Ping, Say
-from workers.feed.live.core import LiveCore, LiveSettings
+from workers.feed.live.core import LiveCore
+from workers.feed.live.settings import LiveSettings
 from workers.feed.live.state import restored
 from workers.shared.core import LogLine, Step
 

@@ -40,7 +40,7 @@ def test_candles_made_of_the_recorded_trades_equal_the_recorded_candles() -> Non
     made += builder.closed(2**50)
     columns = ("open", "high", "low", "close", "volume")
     wanted = [
-        Kline.of(int(row["ts_ms"]), (Decimal(row[key]) for key in columns))
+        Kline.of(int(row["ts_ms"]), (Decimal(row[key]) for key in columns), closed=True)
         for row in rows("binance_XRP-ETH_1m_2019-10")
     ]
 

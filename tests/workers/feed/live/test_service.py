@@ -23,11 +23,12 @@ from tests.workers.feed.exchanges.markets import MINUTE, SAMPLES, Sample, market
 from tests.workers.feed.live.bench import flat_history, quote
 from workers.feed.exchanges.port import Exchange
 from workers.feed.exchanges.table import EXCHANGES
-from workers.feed.live.core import LiveCore, LiveSettings
+from workers.feed.live.core import LiveCore
 from workers.feed.live.internet import Internet
 from workers.feed.live.network import Unreachable
 from workers.feed.live.reconnect import Reconnect
 from workers.feed.live.service import LiveService
+from workers.feed.live.settings import LiveSettings
 from workers.feed.live.state import LiveState
 from workers.shared.core import Step
 

@@ -1,0 +1,135 @@
+"""What is asked by REST: the past and the exchange's clock, one question at a time. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from workers.feed.exchanges.events import BadFrame, Kline
+from workers.feed.exchanges.port import Exchange
+from workers.feed.live.backfill import Question
+from workers.feed.live.candles import Candles
+from workers.feed.live.commands import Answer, Ask
+from workers.feed.live.opening import Opening
+from workers.feed.live.rejects import Rejects
+from workers.feed.live.settings import LiveSettings, Moment
+from workers.feed.live.skew import Skew
+from workers.shared.core import LogLine
+
+ANSWER_S: Final = 20.0
+"""A question whose answer never comes counts as failed."""
+
+
+class Questions:
+    """The questions of one market. ``logs`` and ``rejects`` are told what came of them, ``skew`` the time."""
+
+    def __init__(self, exchange: Exchange, settings: LiveSettings, skew: Skew, rejects: Rejects) -> None:
+        self._exchange, self._settings = exchange, settings
+        self._skew, self._rejects = skew, rejects
+        self._asked: tuple[Ask, Question | None, float] | None = None
+        self._number = 0
+        self._poll_at = 0.0
+        self.logs: list[LogLine] = []
+
+    def plan(self, candles: Candles, opening: Opening, moment: Moment) -> Ask | None:
+        """Return what is to be asked now."""
+        if self._asked is not None:
+            if moment.now >= self._asked[2]:
+                late = Answer(self._asked[0].number, moment.at_ms, moment.at_ms, why="no answer in time")
+                self.answered(late, candles, moment)
+            return None
+        asked = self._next(candles, opening, moment)
+        self._skew.judge(moment.now)
+        return asked
+
+    def answered(self, answer: Answer, candles: Candles, moment: Moment) -> bool:
+        """Take what came of a question; return whether it is of candles, in the exchange's form."""
+        if self._asked is None or self._asked[0].number != answer.number:
+            return False
+        ask, question, _ = self._asked
+        self._asked = None
+        if question is None:
+            self._on_clock(answer, moment)
+            return False
+        return self._on_history(ask, question, answer, candles, moment)
+
+    def deadline(self, candles: Candles, opening: Opening, moment: Moment) -> float:
+        """Return when :meth:`plan`, or the candles, will have something to do."""
+        now = moment.now
+        if self._asked is not None:
+            return self._asked[2]
+        if self._settings.poll_s is not None:
+            return self._poll_at
+        if not opening.open:
+            return now + (opening.until_ms - moment.exchange_ms) / 1000
+        candles_at = max(candles.deadline(now, moment.exchange_ms), now + 0.05)
+        if self._exchange.clock(self._settings.market.kind) is None:
+            return candles_at
+        return min(candles_at, max(self._skew.measure_at, candles.backfill.resting_until))
+
+    def _next(self, candles: Candles, opening: Opening, moment: Moment) -> Ask | None:
+        resting = moment.now < candles.backfill.resting_until
+        clock = self._exchange.clock(self._settings.market.kind)
+        if clock is not None and moment.now >= self._skew.measure_at and not resting:
+            self._skew.asked(moment.now)
+            return self._ask(Ask(self._next_number(), "clock", clock), None, moment)
+        question = self._question(candles, opening, moment, resting=resting)
+        if question is None:
+            return None
+        request = self._exchange.history(self._settings.market, question.start_ms, question.count)
+        return self._ask(Ask(self._next_number(), "candles", request), question, moment)
+
+    def _question(
+        self, candles: Candles, opening: Opening, moment: Moment, *, resting: bool
+    ) -> Question | None:
+        if self._settings.poll_s is None:
+            return candles.question(moment.now, moment.exchange_ms) if opening.open else None
+        if resting or moment.now < self._poll_at:
+            return None
+        self._poll_at = moment.now + self._settings.poll_s
+        return candles.poll(moment.exchange_ms)
+
+    def _next_number(self) -> int:
+        self._number += 1
+        return self._number
+
+    def _ask(self, ask: Ask, question: Question | None, moment: Moment) -> Ask:
+        self._asked = (ask, question, moment.now + ANSWER_S)
+        return ask
+
+    def _on_clock(self, answer: Answer, moment: Moment) -> None:
+        if answer.status != 200:
+            return
+        try:
+            told_ms = self._exchange.parse_clock(answer.body)
+        except BadFrame as error:
+            self._reject(error.kind, error, moment)
+        else:
+            self._skew.told(told_ms, answer.sent_ms, answer.received_ms, moment.now)
+
+    def _on_history(
+        self, ask: Ask, question: Question, answer: Answer, candles: Candles, moment: Moment
+    ) -> bool:
+        found: tuple[Kline, ...] = ()
+        why = answer.why or f"status {answer.status}"
+        if answer.status == 200:
+            try:
+                found, why = self._exchange.parse_history(self._settings.market, answer.body), ""
+            except BadFrame as error:
+                why = str(error)
+        if why:
+            candles.failed(moment.now, moment.exchange_ms, answer.status, answer.retry_after_s)
+            self._tell_failure(ask, answer.status, why, candles.backfill.resting_until - moment.now)
+            return False
+        for kline, fault in candles.answered(question, found, moment.exchange_ms):
+            self._reject(fault, kline, moment)
+        return True
+
+    def _tell_failure(self, ask: Ask, status: int | None, why: str, rests_s: float) -> None:
+        level = "ERROR" if status == 418 else "WARNING"
+        facts = {"path": ask.request.path, "why": why, "status": status, "rests": round(rests_s, 1)}
+        self.logs.append(LogLine(level, "history not answered", facts))
+
+    def _reject(self, kind: str, found: object, moment: Moment) -> None:
+        line = self._rejects.note(kind, found, moment.now)
+        if line is not None:
+            self.logs.append(line)

@@ -17,6 +17,7 @@ from tests.support import telegram as server
 from tests.support.deadline import until
 from tests.support.telegram import FakeTelegram, Reply, refusal, telegram_server, too_many
 from workers.notifier import bot as bot_module
+from workers.notifier import delivery as delivery_module
 from workers.notifier import outbox
 from workers.notifier.bot import Bot
 from workers.notifier.delivery import AGAIN, Delivery, page
@@ -241,8 +242,9 @@ def test_a_message_that_is_never_taken_is_set_aside(tmp_path: Path) -> None:
     assert numbers(live(tmp_path, use)) == [2]
 
 
-def test_a_stop_sends_the_last_words(tmp_path: Path) -> None:
+def test_a_stop_sends_the_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message that the tree stops is posted just before the stop: it still goes out."""
+    monkeypatch.setattr(delivery_module, "LAST_WORDS_S", 30.0)
 
     async def use(journal: Journal, fake: FakeTelegram) -> None:
         life = Life(journal, fake)
@@ -254,8 +256,9 @@ def test_a_stop_sends_the_last_words(tmp_path: Path) -> None:
     assert numbers(live(tmp_path, use)) == [1]
 
 
-def test_a_stop_does_not_tear_what_is_on_its_way(tmp_path: Path) -> None:
+def test_a_stop_does_not_tear_what_is_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that the server is taking at that moment is noted as sent, and never repeated."""
+    monkeypatch.setattr(delivery_module, "LAST_WORDS_S", 30.0)
 
     async def use(journal: Journal, fake: FakeTelegram) -> None:
         fake.script.append(server.SLOW)

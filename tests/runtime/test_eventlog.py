@@ -191,3 +191,21 @@ def test_a_reader_that_is_behind_holds_events_back(state_dir: Path) -> None:
     keeper.turn(700.0)
     assert journal.first_seq == 41
     journal.close()
+
+
+@pytest.mark.req("S11", "H1")
+def test_who_ended_it_is_not_mixed_up_with_what_was_asked_of_an_earlier_life(state_dir: Path) -> None:
+    """The start of the life that ended last is remembered too, beside the start of the present one."""
+    path = state_dir / "events.db"
+    journal = Journal.open(path, stream="root", tables=(TABLE,))
+    for event in ("stop_asked", "spawned", "exited", "spawned"):
+        facts = {"reason": "stopped", "uptime": 1.0} if event == "exited" else {}
+        journal.commit(
+            bodies=[EVENTS.encode(SupervisionEvent(event=event, child="feed", facts=facts))], at_ms=1
+        )
+    whole = tell_story("feed", last_events(path, 10**6), root_runs=True)
+    journal.commit(statements=remembering(journal.read(0, 4)))
+    journal.prune(5)
+    journal.close()
+
+    assert tell_story("feed", [], root_runs=True, remembered=remembered_events(path)) == whole

@@ -47,7 +47,7 @@ def test_all_killed_at_once_come_back_once(start: Start, tree_file: Callable[[st
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a benchmark as ``ops/bench`` does, in the environment of these tests."""
     command = [sys.executable, "-m", "ops.benches", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.mark.slow
@@ -59,6 +59,16 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
             {
                 "restart.worker.p50", "restart.worker.p95", "restart.command.p50", "restart.command.p95",
                 "restart.feed.p50", "restart.strategy.p50", "restart.broker.p50", "restart.notifier.p50",
+            },
+        ),
+        (
+            ["latency", "--samples", "4"],
+            {
+                "latency.process.p50", "latency.process.p99", "latency.power.p50", "latency.power.p99",
+                "latency.stop.p50",
+                "latency.notifier.none.p50", "latency.notifier.none.p99",
+                "latency.notifier.log.p50", "latency.notifier.log.p99",
+                "latency.notifier.hanging.p50", "latency.notifier.hanging.p99",
             },
         ),
         (["idle", "--seconds", "0.1"], {"idle.cpu.root", "idle.cpu.tree", "idle.pss.root", "idle.pss.tree"}),

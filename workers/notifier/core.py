@@ -167,8 +167,8 @@ class NotifierCore:
         return None
 
     def counters(self) -> dict[str, int | str | None]:
-        """Lifetime figures: messages that need no more sending, those that do, texts of strangers, the last
-        heartbeat."""
+        """Lifetime figures: letters that need no more sending, those that do, texts of strangers, the last
+        heartbeat. A letter is a message on its way through one channel."""
         queued = self._around.queued()
         last = self._state.last_heartbeat_ms
         last_heartbeat = None if last is None else iso_ms(last)

@@ -181,3 +181,18 @@ def test_every_channel_has_its_own_line(make_desk: Callable[..., Desk]) -> None:
 
     assert box.next("telegram") is None
     assert box.next("ntfy-1") is not None
+
+
+@pytest.mark.req("N2")
+def test_no_fewer_than_none_were_sent_with_two_channels(make_desk: Callable[..., Desk]) -> None:
+    """Both figures count letters: one a channel, of which some are sent and the others wait."""
+    desk = make_desk(channels=("telegram", "ntfy-1"))
+    for number in range(5):
+        desk.event("parked", f"feed-{number}")
+    desk.run()
+    counters = desk.core.counters()
+    assert (counters["sent"], counters["queued"]) == (0, 10)
+    Outbox(desk.journal).mark_sent("telegram", 1, NOW)
+
+    counters = desk.core.counters()
+    assert (counters["sent"], counters["queued"]) == (1, 9)

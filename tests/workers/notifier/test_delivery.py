@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from protocol.journal import Journal
 from tests.support import telegram as server
 from tests.support.deadline import until
-from tests.support.telegram import FakeTelegram, refusal, telegram_server, too_many
+from tests.support.telegram import FakeTelegram, Reply, refusal, telegram_server, too_many
 from workers.notifier import bot as bot_module
+from workers.notifier import delivery as delivery_module
 from workers.notifier import outbox
 from workers.notifier.bot import Bot
 from workers.notifier.delivery import AGAIN, Delivery, page
@@ -106,18 +107,28 @@ def live(path: Path, use: Callable[[Journal, FakeTelegram], Awaitable[None]]) ->
     return fake
 
 
+SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))]
+
+
 @pytest.mark.req("N2")
-@pytest.mark.parametrize("seed", [1])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_everything_arrives_once_and_in_order_over_every_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """429, 502, resets, silence, bad JSON, 401, slowness, garbage: none is lost, doubled, or overtakes."""
-    monkeypatch.setattr(bot_module, "WHOLE_TIMEOUT_S", 1.0)
+    """429, 502, resets, silence again and again, bad JSON, 401, slowness, garbage: none is lost, doubled, or
+    overtakes."""
+    monkeypatch.setattr(bot_module, "WHOLE_TIMEOUT_S", 0.3)
     chance = random.Random(seed)
+    hangs = set(chance.sample(range(1, 30), 3))
+    asked = 0
+
+    def usual() -> Reply:
+        nonlocal asked
+        asked += 1
+        return server.HANG if asked in hangs else chance.choice(MIXTURE)
 
     async def use(journal: Journal, fake: FakeTelegram) -> None:
-        fake.usual = lambda: chance.choice(MIXTURE)
-        fake.script.extend([server.OK, server.HANG, server.OK])
+        fake.usual = usual
         life = Life(journal, fake)
         for number in range(1, 31):
             post(journal, number)
@@ -231,8 +242,9 @@ def test_a_message_that_is_never_taken_is_set_aside(tmp_path: Path) -> None:
     assert numbers(live(tmp_path, use)) == [2]
 
 
-def test_a_stop_sends_the_last_words(tmp_path: Path) -> None:
+def test_a_stop_sends_the_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message that the tree stops is posted just before the stop: it still goes out."""
+    monkeypatch.setattr(delivery_module, "LAST_WORDS_S", 30.0)
 
     async def use(journal: Journal, fake: FakeTelegram) -> None:
         life = Life(journal, fake)
@@ -244,8 +256,9 @@ def test_a_stop_sends_the_last_words(tmp_path: Path) -> None:
     assert numbers(live(tmp_path, use)) == [1]
 
 
-def test_a_stop_does_not_tear_what_is_on_its_way(tmp_path: Path) -> None:
+def test_a_stop_does_not_tear_what_is_on_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that the server is taking at that moment is noted as sent, and never repeated."""
+    monkeypatch.setattr(delivery_module, "LAST_WORDS_S", 30.0)
 
     async def use(journal: Journal, fake: FakeTelegram) -> None:
         fake.script.append(server.SLOW)

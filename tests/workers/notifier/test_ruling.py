@@ -32,14 +32,14 @@ class Desk:
         self.bench = Bench([candle(row, "100") for row in range(1, 7)], {"s": []}, contract="linear")
         self._teller = Teller(self.bench.core, instructions_file(state_dir, "broker"), books)
 
-    def enter(self, row: int) -> list[str]:
+    def enter(self, row: int) -> list[str | None]:
         """Have the strategy ask for an entry; returns why it was denied, if so."""
         denied = len(self.bench.denials)
         self.bench.strategies["s"] += [order(row, size=Quantity(D(1))), Through(row)]
         self.bench.run()
         return self.bench.denials[denied:]
 
-    def changes(self) -> list[tuple[str, str]]:
+    def changes(self) -> list[tuple[str, str | None]]:
         """Look for instructions; how the trading state moved so far, and by whom."""
         if self._teller.look():
             while self.bench.turn():

@@ -140,7 +140,7 @@ class BrokerCore:
         """Decide as far as the received records allow; None when something is missing."""
         market = self._market
         if market is None:
-            return self._taken() if self._tighten() else None
+            return self._taken() if tightened(self._told, self._state, self._risk, self._notes) else None
         moved = self._follow(market) or not self._notes.empty
         if not all(map(self._knows, self._inputs)):
             return self._taken() if moved else None
@@ -334,15 +334,6 @@ class BrokerCore:
             told = self._told.popleft()
             market.instructions.follow(told, self._now_ms)
             self._state.instructed = Cursor(self._journal, told.seq)
-        return moved
-
-    def _tighten(self) -> bool:
-        """Do at once what does not need the market: the rest of it, and all else, waits for that."""
-        moved = False
-        for told in self._told:
-            if told.seq not in self._state.foretold and tightened(told, self._risk, self._notes):
-                self._state.foretold.append(told.seq)
-                moved = True
         return moved
 
     def _taken(self) -> Step:

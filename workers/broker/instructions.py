@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -30,18 +31,18 @@ class Told(NamedTuple):
     used: bool = False
 
 
-def tightened(told: Told, risk: Risk, notes: Notes) -> bool:
-    """Curb trading at once by what was told, where that asks for it; whether it did.
+def tightened(waiting: Iterable[Told], state: BrokerState, risk: Risk, notes: Notes) -> bool:
+    """Curb trading at once by what waits for the market, where that asks for it; whether anything did.
 
-    :meth:`Instructions.follow` does the rest, and says what came of it.
+    :meth:`Instructions.follow` does the rest in its turn, and says what came of it.
     """
-    given = told.instructed
-    curbed = _curbed(given, risk)
-    if curbed:
+    new = [told for told in waiting if told.seq not in state.foretold and _curbed(told.instructed, risk)]
+    for told in new:
+        state.foretold.append(told.seq)
         waits = "in force; orders are cancelled and positions closed when the feed is heard"
-        outcome = waits if isinstance(given.instruction, KillSwitch) else DONE
-        _record(notes, given, outcome)
-    return curbed
+        outcome = waits if isinstance(told.instructed.instruction, KillSwitch) else DONE
+        _record(notes, told.instructed, outcome)
+    return bool(new)
 
 
 def _curbed(given: Instructed, risk: Risk) -> bool:

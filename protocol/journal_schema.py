@@ -38,6 +38,7 @@ STEPS: Final[Mapping[int, tuple[str, ...]]] = {
 """What leads from a version to the next one."""
 
 _PROBES_1: Final = (
+    "SELECT id, stream, pruned FROM journal",
     "SELECT seq, at_ms, body FROM records LIMIT 1",
     "SELECT source, journal, seq FROM cursors LIMIT 1",
     "SELECT one, body FROM core_state LIMIT 1",

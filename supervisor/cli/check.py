@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 
 @click.command("check", short_help="Check a tree file and start nothing.")
 @click.option("--set", "sets", multiple=True, metavar="CHILD.KEY=VALUE", help="As for `supervisor start`.")
+@click.option(
+    "--worker", "worker", metavar="CHILD", help="Print what this Python worker is given, as JSON; no checks."
+)
 @tree_options
-def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None) -> None:
+def command(*, sets: tuple[str, ...], worker: str | None, config: str | None, state_dir: str | None) -> None:
     """Check a tree file, with everything from the environment that overrides it, and start nothing.
 
     All problems are told at once. Also tried: whether each worker's `start` can be imported, what it
@@ -34,8 +38,34 @@ def command(*, sets: tuple[str, ...], config: str | None, state_dir: str | None)
     source = find_tree(config, here.environ, here.cwd)
     wishes = Wishes(sets=sets, state_dir=state_dir)
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=wishes)
+    if worker is not None:
+        click.echo(_given(tree, worker))
+        return
     refuse_unusable(tree, everything=True)
     click.echo(f"{tree.name}: good, {len(workers(tree.root))} processes, state in {tree.state_dir}")
+
+
+def _given(tree: Tree, name: str) -> str:
+    from supervisor.config import workers
+    from supervisor.config.suggest import did_you_mean
+
+    programs = {worker.id: worker.program for worker in workers(tree.root)}
+    if name not in programs:
+        hint = did_you_mean(name, list(programs))
+        raise Failure(f'{tree.name}: there is no child "{name}"{hint}', USAGE)
+    program = programs[name]
+    if program.start is None:
+        words = " ".join(program.command)
+        raise Failure(f"{tree.name}: child {name} is a command, not a Python worker: {words}", USAGE)
+    given = {
+        "start": program.start,
+        "config": dict(program.config),
+        "config_dir": str(tree.config_dir),
+        "state_dir": str(tree.state_dir),
+        "environment": dict(program.environment),
+        "directory": program.directory,
+    }
+    return json.dumps(given, default=str)
 
 
 def refuse_unusable(tree: Tree, *, everything: bool) -> frozenset[str]:

@@ -95,6 +95,20 @@ def test_damage_is_told_and_a_copy_kept(tmp_path: Path, damaged: object) -> None
     assert backups[:1] == list(tmp_path.glob("*.corrupt-*"))
 
 
+def test_an_id_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    """One bit of the id turned over: told as damage with a copy kept, not as a bare error of SQLite."""
+    path = written(tmp_path / "x.db")
+    journal = Journal.open(path, stream="x")
+    name = journal.id.encode()
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(name, b"\x80" + name[1:]))
+    error = refused(path)
+
+    assert isinstance(error, CorruptJournal)
+    assert error.backup is not None
+
+
 def test_the_log_of_a_damaged_file_is_kept_too(tmp_path: Path) -> None:
     """What a killed process left in the write-ahead log is part of the copy."""
     path = written(tmp_path / "x.db")

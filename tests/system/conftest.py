@@ -18,7 +18,7 @@ def start(state_dir: Path, runtime_dir: Path) -> Iterator[Start]:
     """Start roots with these arguments; all are ended after the test."""
     roots: list[RootProcess] = []
 
-    def begin(*arguments: str) -> RootProcess:
+    def begin(*arguments: str, state_dir: Path = state_dir) -> RootProcess:
         roots.append(RootProcess(state_dir, runtime_dir, *arguments))
         return roots[-1]
 

@@ -25,6 +25,7 @@ Examples:
   paper order buy 0.01 --stop-loss 2% one order by hand, shown first
   paper pause; paper resume           no new entries; again
   paper kill-switch on                cancel all, close all, trade no more
+  paper run feed --config demo        one worker alone, for debugging
 
 \b
 State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that

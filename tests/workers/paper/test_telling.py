@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from protocol.codec import INSTRUCTIONS
 from protocol.journal import Journal, open_readonly, read_records
 from protocol.messages.instruction import CancelOrder, Instruction, KillSwitch, Pause, PlaceOrder, Resume
-from protocol.messages.trading import AtPrice, Away, Bracket, EquityFraction, Quantity, WholePosition
+from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, EquityFraction, Quantity, WholePosition
 from tests.workers.broker.bench import BTC, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import _telling, cli
@@ -124,6 +124,20 @@ def test_a_cancel_names_its_order(books: Path) -> None:
 
     assert isinstance(cancel, CancelOrder)
     assert cancel.cancel.target == "s-1-0"
+
+
+def test_cancels_are_listed_with_what_became_of_them(state_dir: Path) -> None:
+    """Whoever asked for them; a denial with its code."""
+    bench = Bench([candle(1, "100")], {"s": []}, lockstep=False).run()
+    journal = Journal.open(state_dir / "data" / "broker.db", stream="broker", tables=store.TABLES)
+    wish = Cancel(client_order_id="c", strategy="s", row=1, leg=0, target="nobody", decided_ms=0)
+    write = store.insert_cancel(wish, row=1, at_ms=60_000, code="unknown_order", detail="no such order")
+    journal.commit(state=bench.state, statements=[(write.sql, write.parameters)])
+    journal.close()
+
+    (shown,) = map(json.loads, run(state_dir, "cancels", "--json").stdout.splitlines())
+    assert (shown["target"], shown["status"], shown["code"]) == ("nobody", "denied", "unknown_order")
+    assert "unknown_order" in run(state_dir, "cancels").output
 
 
 def test_where_no_books_are_nothing_is_written(state_dir: Path) -> None:

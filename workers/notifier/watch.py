@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from loguru import logger
 
@@ -16,6 +16,9 @@ from workers.notifier.bot import TIMEOUT_S
 from workers.notifier.secrecy import cleaned, parts_of, quieten
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Wake
+
+if TYPE_CHECKING:
+    import httpx
 
 EVERY_S: Final = 60.0
 SOON_S: Final = 0.25
@@ -109,17 +112,31 @@ class Watch:
         return {name: role for (name, _), role in known.items()}
 
     async def _ping(self, url: str) -> None:
-        import httpx
-
-        quieten()
-        trouble: str | None = None
-        try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=True) as client:
-                answer = await client.get(url)
-                if not answer.is_success:
-                    trouble = f"status {answer.status_code}"
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            trouble = cleaned(f"{type(error).__name__} {error}", *parts_of(url))
+        trouble = await _trouble_with(url)
         if trouble is not None and trouble != self._trouble:
             logger.bind(why=trouble).warning("the outside monitor could not be called")
         self._trouble = trouble
+
+
+async def _trouble_with(url: str) -> str | None:
+    """Call it; return why that failed, if it did."""
+    try:
+        client = await asyncio.to_thread(_opened)
+    except (OSError, ValueError) as error:
+        return f"no client can be made: {type(error).__name__} {error}"
+    import httpx
+
+    try:
+        async with client:
+            answer = await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return cleaned(f"{type(error).__name__} {error}", *parts_of(url))
+    return None if answer.is_success else f"status {answer.status_code}"
+
+
+def _opened() -> httpx.AsyncClient:
+    """Make a client; in a thread, for to import it and to read all certificates takes a tenth of a second."""
+    import httpx
+
+    quieten()
+    return httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=True)

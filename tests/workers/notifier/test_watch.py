@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,26 @@ def test_an_outside_monitor_is_called_while_the_tree_is_well(monkeypatch: pytest
         thread.join()
         monitor.server_close()
     assert set(_Monitor.called) == {"/ping/secret-id"}
+
+
+@pytest.mark.req("N5")
+def test_certificates_that_cannot_be_read_end_neither_the_pings_nor_the_notifier(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are seen in health, and the looks go on."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.005)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "bad.pem"))
+    (tmp_path / "bad.pem").write_text("no certificate")
+    root = FakeRoot(tree(child("feed")))
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        await until(lambda: watch.condition().reasons, what="a reason")
+        asked = root.asked
+        await until(lambda: root.asked > asked + 1, what="further looks")
+        [reason] = watch.condition().reasons
+        assert reason.startswith("dead-man ping: no client can be made: SSLError")
+
+    watching(root, use, "http://127.0.0.1:1/ping/secret-id")
 
 
 @pytest.mark.req("N4")

@@ -17,7 +17,9 @@ from supervisor.runtime.news import News
 class LoopLikeUvloop(asyncio.SelectorEventLoop):
     """What is due already gets a handle without a time, as in uvloop."""
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None) -> Any:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> Any:
         if when <= self.time():
             return self.call_soon(callback, *args, context=context)
         return super().call_at(when, callback, *args, context=context)

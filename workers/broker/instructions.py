@@ -112,12 +112,14 @@ class Instructions:
 
     def _place(self, given: Instructed, wanted: PlaceOrder, now_ms: int | None, *, used: bool) -> str:
         state = self._state
+        lasts_ms = wanted.expires_in_ms
         order = replace(
             wanted.order,
             strategy=MANUAL,
             row=state.handled,
             leg=0,
             decided_ms=given.at_ms,
+            expires_ms=wanted.order.expires_ms if lasts_ms is None else state.at_ms + lasts_ms,
             reason=MANUAL,
         )
         denied = state.denied

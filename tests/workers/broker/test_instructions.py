@@ -21,7 +21,7 @@ from protocol.messages.instruction import (
     Resume,
 )
 from protocol.messages.trading import Cancel, OrderChanged, Quantity, Through, TradeClosed, TradingChanged
-from tests.workers.broker.bench import Bench, D, bar, candle, order
+from tests.workers.broker.bench import MINUTE, Bench, D, bar, candle, order
 from tests.workers.broker.pit import T0, Live
 from workers.broker.core import BrokerCore, Rules
 from workers.broker.instructions import STALE_MS, Told
@@ -138,6 +138,18 @@ def test_an_order_by_hand_is_placed_once_and_under_the_name_manual(bench: Bench)
     assert bench.denials == ["duplicate_id"]
     outcomes = bench.rows("SELECT kind, outcome FROM instructions")
     assert outcomes == [("place_order", "accepted")] * 2 + [("place_order", "denied")]
+
+
+@pytest.mark.req("B1")
+def test_an_order_by_hand_expired_by_the_wall_clock(bench: Bench) -> None:
+    """What it is given to live is counted in time of the data, from when the broker takes it on."""
+    wish = order(0, size=ONE, name="m", kind="limit", limit=D(50))
+    told(bench, PlaceOrder(order=wish, expires_in_ms=2 * MINUTE))
+    taken_ms = restore(bench.state, bench.cash).at_ms
+    assert bench.rows("SELECT status, expires_ms FROM orders") == [("accepted", taken_ms + 2 * MINUTE)]
+
+    through(bench, 6)
+    assert bench.rows("SELECT status FROM orders") == [("expired",)]
 
 
 @pytest.mark.req("B1")

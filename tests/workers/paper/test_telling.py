@@ -117,6 +117,24 @@ def test_a_size_that_is_none_is_a_usage_error(books: Path, size: str) -> None:
     assert told(books) == []
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0", "-1", "0.0001", "315360001", "soon"])
+def test_an_expiry_that_is_none_was_a_traceback_or_accepted(books: Path, seconds: str) -> None:
+    """A sentence and exit 2; nothing is written."""
+    result = run(books, "order", "buy", "1", "--yes", f"--expires-in={seconds}")
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert seconds in result.stderr
+
+
+def test_an_expiry_was_a_time_of_the_wall_clock(books: Path) -> None:
+    """What is written is how long: the broker alone knows the time of its data."""
+    assert run(books, "order", "buy", "1", "--yes", "--expires-in", "1.5").exit_code == 0
+    (placed,) = told(books)
+
+    assert isinstance(placed, PlaceOrder)
+    assert (placed.expires_in_ms, placed.order.expires_ms) == (1500, None)
+
+
 def test_a_cancel_names_its_order(books: Path) -> None:
     """By the id that ``paper orders`` shows."""
     assert run(books, "cancel", "s-1-0", "--json").exit_code == 0

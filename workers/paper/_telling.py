@@ -48,12 +48,19 @@ def tell(books: Path, instruction: Instruction, *, as_json: bool) -> None:
         raise Failure(str(error)) from error
     outcome = _outcome(books, told)
     if as_json:
-        click.echo(json.dumps({"id": told, "broker": books.stem, "outcome": outcome}))
+        click.echo(json.dumps({"id": told, "broker": books.stem, "outcome": outcome, **_denial(outcome)}))
     else:
         waiting = "written; the broker will do it when it runs and hears its feed"
         click.echo(f"{books.stem}: {outcome or waiting}")
-    if outcome is not None and outcome.startswith("denied"):
+    if _denial(outcome)["code"] is not None:
         raise click.exceptions.Exit(FAILED)
+
+
+def _denial(outcome: str | None) -> dict[str, str | None]:
+    """Take the code and the sentence out of ``denied: code, detail``; None where nothing was denied."""
+    denied, _, why = (outcome or "").partition(": ")
+    code, _, detail = why.partition(", ") if denied == "denied" else ("", "", "")
+    return {"code": code or None, "detail": detail or None}
 
 
 def _outcome(books: Path, told: str) -> str | None:

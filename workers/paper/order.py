@@ -30,6 +30,7 @@ from workers.paper._telling import broker_of, tell, telling_options
 SHORTEST_S: Final = Decimal("0.001")
 LONGEST_S: Final = 10 * 365 * 86_400
 
+
 class Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
     """A decimal number above 0."""
 

@@ -192,3 +192,31 @@ def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPa
 
     assert result.exit_code == 1
     assert json.loads(result.stdout)["outcome"] == "denied: unknown_order"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "detail"),
+    [
+        ("denied: unknown_order", "unknown_order", None),
+        ("denied: stale, given late, too late: so", "stale", "given late, too late: so"),
+    ],
+)
+def test_a_denial_did_not_say_why(
+    books: Path, monkeypatch: pytest.MonkeyPatch, outcome: str, code: str, detail: str | None
+) -> None:
+    """The answer has the code and the sentence; in JSON each of its own."""
+    monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: outcome)
+    shown = run(books, "order", "buy", "1", "--yes", "--json")
+    answer = json.loads(shown.stdout)
+
+    assert (shown.exit_code, answer["code"], answer["detail"]) == (1, code, detail)
+    assert run(books, "order", "buy", "1", "--yes").stdout == f"broker: {outcome}\n"
+
+
+def test_what_is_not_denied_has_neither_code_nor_detail(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it a failure."""
+    monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: "accepted")
+    shown = run(books, "order", "buy", "1", "--yes", "--json")
+    answer = json.loads(shown.stdout)
+
+    assert (shown.exit_code, answer["code"], answer["detail"]) == (0, None, None)

@@ -25,7 +25,7 @@ from protocol.messages.trading import (
 )
 from workers.paper._databases import opened
 from workers.paper._failure import USAGE, Failure
-from workers.paper._telling import broker_of, tell, telling_options
+from workers.paper._telling import MANUAL, broker_of, tell, telling_options
 
 SHORTEST_S: Final = Decimal("0.001")
 LONGEST_S: Final = 10 * 365 * 86_400
@@ -124,8 +124,10 @@ def command(
       paper order sell all
       paper order buy 5% --limit 41000 --expires-in 3600 --yes
     """
+    if symbol is not None and not symbol.strip():
+        raise Failure("--symbol is empty: name a market, such as BTC/USDT, or leave it out", USAGE)
     books = broker_of(state_dir, broker)
-    order = _order(symbol or _symbol(books), wanted)
+    order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:
         click.confirm(f"{_shown(order)}\nPlace this order with {books.stem}?", abort=True, err=True)
     tell(books, PlaceOrder(order=order, expires_in_ms=expires_in), as_json=as_json)
@@ -135,7 +137,7 @@ def _order(symbol: str, wanted: dict[str, Any]) -> Order:
     stop_loss, target = wanted["stop_loss"], wanted["take_profit"]
     return Order(
         client_order_id=f"manual-{secrets.token_hex(8)}",
-        strategy="manual",
+        strategy=MANUAL,
         symbol=symbol,
         row=0,
         leg=0,
@@ -150,7 +152,7 @@ def _order(symbol: str, wanted: dict[str, Any]) -> Order:
         time_in_force="ioc" if wanted["ioc"] else "gtc",
         post_only=wanted["post_only"],
         bracket=Bracket(stop=stop_loss, target=target) if stop_loss or target else None,
-        reason="manual",
+        reason=MANUAL,
     )
 
 

@@ -18,6 +18,7 @@ from tests.workers.broker.bench import BTC, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import _telling, cli
 from workers.shared.instructing import instructions_file
+from workers.strategy import tables
 
 
 @pytest.fixture
@@ -220,3 +221,30 @@ def test_what_is_not_denied_has_neither_code_nor_detail(books: Path, monkeypatch
     answer = json.loads(shown.stdout)
 
     assert (shown.exit_code, answer["code"], answer["detail"]) == (0, None, None)
+
+
+@pytest.mark.parametrize("name", ["nosuch", ""])
+def test_a_pause_of_a_strategy_that_is_none_was_taken(books: Path, name: str) -> None:
+    """It is refused with those that there are; nothing is written."""
+    result = run(books, "pause", "--strategy", name)
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert "known are manual, s\n" in result.stderr
+
+
+def test_a_strategy_is_known_before_it_has_traded(books: Path) -> None:
+    """By the database of its worker."""
+    path = books / "data" / "quiet.db"
+    Journal.open(path, stream="quiet", tables=tables.TABLES).close()
+
+    assert run(books, "pause", "--strategy", "quiet").exit_code == 0
+    assert told(books) == [Pause(strategy="quiet")]
+
+
+@pytest.mark.parametrize("symbol", ["", " "])
+def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str) -> None:
+    """A sentence and exit 2."""
+    result = run(books, "order", "buy", "1", "--yes", "--symbol", symbol)
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert "--symbol is empty" in result.stderr

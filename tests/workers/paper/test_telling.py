@@ -186,6 +186,18 @@ def test_a_backup_is_the_books_of_one_moment(books: Path, tmp_path: Path) -> Non
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
 
 
+def test_a_backup_that_could_not_be_written_blamed_the_books(books: Path, tmp_path: Path) -> None:
+    """The sentence names the target, whatever is in its way."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for target in ("none/x.db", "file/x.db", "folder", "n" * 300):
+        result = run(books, "backup", str(tmp_path / target), "--force")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"paper: {tmp_path / target} cannot be written: ")
+    assert run(books, "backup", "").exit_code == 2
+    assert sorted(path.name for path in tmp_path.iterdir() if "new" in path.name) == []
+
+
 def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the broker made of it; a denial ends with 1."""
     monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: "denied: unknown_order")

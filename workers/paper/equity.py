@@ -38,7 +38,7 @@ def command(period: str, out: str | None, broker: str | None, as_json: bool, sta
     """
     from workers.paper._account import read_account  # late: the broker's room takes time to import
 
-    series = read_account(broker_of(state_dir, broker), period).series
+    series = read_account(broker_of(state_dir, broker, reads=True), period).series
     if out is not None:
         _draw(series, out)
         click.echo(f"{out}: {len(series)} values")

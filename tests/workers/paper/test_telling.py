@@ -14,6 +14,7 @@ from protocol.codec import INSTRUCTIONS
 from protocol.journal import Journal, open_readonly, read_records
 from protocol.messages.instruction import CancelOrder, Instruction, KillSwitch, Pause, PlaceOrder, Resume
 from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, EquityFraction, Quantity, WholePosition
+from protocol.places import RootEntry, register
 from tests.workers.broker.bench import BTC, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import _telling, cli
@@ -174,3 +175,55 @@ def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPa
 
     assert result.exit_code == 1
     assert json.loads(result.stdout)["outcome"] == "denied: unknown_order"
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No root is known but those of this test."""
+    monkeypatch.setenv("SUPERVISOR_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+def _ended(state_dir: Path, ended_ms: int) -> None:
+    register(RootEntry(0, 0, str(state_dir), "demo", "/run/x", 1, ended_ms=ended_ms))
+
+
+@pytest.mark.req("O6")
+@pytest.mark.parametrize("words", [("pause",), ("kill-switch", "on"), ("cancel", "x"), ("order", "buy", "1")])
+def test_an_instruction_went_silently_to_whatever_root_had_started_last(
+    books: Path, registry: None, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """With nothing running and several candidates: exit 2, both are named, and nothing is written."""
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 2, result.output
+    assert "--state-dir" in result.output and str(books) in result.output
+    assert told(books) == []
+
+
+@pytest.mark.req("O6")
+def test_the_only_root_there_ever_was_is_told_and_named(books: Path, registry: None) -> None:
+    """One candidate: the instruction is written, and stderr says where."""
+    _ended(books, 2)
+
+    result = CliRunner().invoke(cli, ["pause"])
+
+    assert result.exit_code == 0, result.output
+    assert str(books) in result.stderr
+    assert told(books) == [Pause()]
+
+
+def test_books_were_read_without_a_word_about_whose(books: Path, registry: None, tmp_path: Path) -> None:
+    """A reading command takes those of the root that ended last, and says so on stderr only."""
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+
+    result = CliRunner().invoke(cli, ["fills", "--json"])
+
+    assert result.exit_code == 0, result.output
+    assert f"no root is running; this is about the one that ended last, on {books}" in result.stderr
+    assert "no root" not in result.stdout

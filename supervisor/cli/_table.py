@@ -17,6 +17,8 @@ _COLUMNS: Final = (
     "NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "CPU", "MEMORY", "NEXT",
 )  # fmt: skip
 _RIGHT: Final = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "NEXT"})
+_GAP: Final = 2
+"""Spaces between two columns."""
 _FEWEST: Final = 2
 """Columns that are shown on any terminal: which child, and its state."""
 _STYLES: Final = {
@@ -83,7 +85,9 @@ class _Fitted:
 
     def _fitting(self, width: int) -> int:
         needed = [self._needed(index) for index in range(len(_COLUMNS))]
-        fits = [count for count in range(1, len(needed) + 1) if sum(needed[:count]) + count - 1 <= width]
+        fits = [
+            count for count in range(1, len(needed) + 1) if sum(needed[:count]) + _GAP * (count - 1) <= width
+        ]
         return max(_FEWEST, *fits)
 
     def _needed(self, index: int) -> int:

@@ -34,7 +34,7 @@ def test_each_frame_goes_into_the_pipe_at_once(root: FakeRoot) -> None:
 @pytest.mark.parametrize(
     ("width", "shown"),
     [
-        (40, "NAME STATE HEALTH PID UPTIME"),
+        (40, "NAME STATE HEALTH PID"),
         (60, "NAME STATE HEALTH PID UPTIME RESTARTS"),
         (200, "NAME STATE HEALTH PID UPTIME RESTARTS LAST EXIT CPU MEMORY NEXT"),
     ],

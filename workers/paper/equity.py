@@ -35,6 +35,10 @@ def command(period: str, out: str | None, broker: str | None, as_json: bool, sta
 
     One value a minute of live trading, one in 15 minutes of a recording; older than a week one an hour, older
     than 90 days one a day.
+
+    \b
+    Example:
+      paper equity --week --out equity.png
     """
     from workers.paper._account import read_account  # late: the broker's room takes time to import
 

@@ -227,3 +227,26 @@ def test_books_were_read_without_a_word_about_whose(books: Path, registry: None,
     assert result.exit_code == 0, result.output
     assert f"no root is running; this is about the one that ended last, on {books}" in result.stderr
     assert "no root" not in result.stdout
+
+
+@pytest.mark.parametrize("words", [("fills",), ("ledger",), ("report",), ("equity",), ("positions",)])
+def test_commands_that_read_books_did_not_take_the_tree_file(
+    books: Path, registry: None, words: tuple[str, ...]
+) -> None:
+    """With --config: the state directory is the one that the file names, beside it."""
+    tree = books.parent / "tree.toml"
+    worker = 'id = "w"\ncommand = ["true"]\n'
+    tree.write_text(f'[supervisor]\nstate_dir = "{books.name}"\n[[child]]\n{worker}')
+
+    result = CliRunner().invoke(cli, [*words, "--config", str(tree)])
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+
+
+def test_a_tree_file_that_is_not_there_is_a_mistake_in_usage(registry: None) -> None:
+    """Exit status 2 and the supervisor's sentence."""
+    result = CliRunner().invoke(cli, ["fills", "--config", "nowhere.toml"])
+
+    assert result.exit_code == 2
+    assert "nowhere.toml" in result.stderr

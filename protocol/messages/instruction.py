@@ -27,9 +27,14 @@ class KillSwitch(Struct, frozen=True, tag="kill_switch", kw_only=True):
 
 
 class PlaceOrder(Struct, frozen=True, tag="place_order", kw_only=True):
-    """An order by hand; its ``strategy`` is ``manual``."""
+    """An order by hand; its ``strategy`` is ``manual``.
+
+    ``expires_in_ms``: what is left of it is cancelled so long after the broker took it on, in time of the
+    data; it stands above the order's own ``expires_ms``, which whoever does not know that time cannot set.
+    """
 
     order: Order
+    expires_in_ms: int | None = None
 
 
 class CancelOrder(Struct, frozen=True, tag="cancel_order", kw_only=True):

@@ -33,7 +33,7 @@ def guarded() -> Iterator[None]:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            _write_out()
     except OSError as error:
         if error.errno not in _REFUSALS or error.filename is not None:
             raise
@@ -42,6 +42,13 @@ def guarded() -> Iterator[None]:
             sys.stderr.write(f"supervisor: cannot write the output: {error.strerror}\n")
             sys.stderr.flush()
         raise SystemExit(1) from error
+
+
+def _write_out() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(1)  # whoever read has enough
 
 
 def _discard(fd: int) -> None:

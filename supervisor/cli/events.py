@@ -37,8 +37,8 @@ def command(*, follow: bool, since: int, as_json: bool, config: str | None, stat
     connection = open_events(path)
     try:
         _show(connection, since, follow=follow, as_json=as_json)
-    except KeyboardInterrupt:
-        # The usual way to end it, hence no failure.
+    except (KeyboardInterrupt, BrokenPipeError):
+        # The usual ways to end it (`| head`), hence no failure.
         return
     except sqlite3.Error as error:
         raise Failure(f"cannot read {path}: {error}") from error

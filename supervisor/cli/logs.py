@@ -97,8 +97,8 @@ def command(
         count = _DEFAULT_LINES
     try:
         _show(log_dir, _checked(log_dir, names), wanted, count, follow=follow, as_json=as_json)
-    except KeyboardInterrupt:
-        # The usual way to end it, hence no failure.
+    except (KeyboardInterrupt, BrokenPipeError):
+        # The usual ways to end it (`| head`), hence no failure.
         return
 
 

@@ -88,3 +88,25 @@ def test_a_state_directory_with_too_long_a_path(
     assert done.returncode == 1
     assert "too long" in done.stderr
     assert len(done.stderr) < 400
+
+
+@pytest.mark.req("O5")
+@pytest.mark.parametrize("command", ["logs", "events"])
+def test_a_reader_that_has_enough_was_a_failure(
+    tmp_path: Path, state_dir: Path, runtime_dir: Path, command: str
+) -> None:
+    """Quiet, exit status 0."""
+    (tmp_path / "tree.toml").write_text('[[child]]\nid = "one"\ncommand = ["sleep", "60"]\n')
+    start = f'start --config "{tmp_path}/tree.toml" --duration 200ms'
+    assert shell_script(f'{SUPERVISOR} {start} --state-dir "{state_dir}"', tmp_path).returncode == 0
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*SUPERVISOR.split(), command, "--state-dir", str(state_dir)], cwd=Path(__file__).parents[2],
+            stdout=writer, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -49,13 +49,14 @@ class Desk:
         self._state, self._terms, self._market, self._notes = state, terms, market, notes
         self._clerk, self._risk, self._dry_run = clerk, risk, dry_run
 
-    def order(self, order: Order, *, row: int, stale: str | None = None) -> None:
-        """Admit or deny an order at the close of ``row``. The same order again changes nothing.
+    def order(self, order: Order, *, row: int, stale: str | None = None) -> Denial | None:
+        """Admit or deny an order at the close of ``row``; return the denial. The same again changes nothing.
 
         ``stale`` says why it comes too late, where it does.
         """
         if self._is_new(order, row):
-            self._decide(order, row=row, stale=stale)
+            return self._decide(order, row=row, stale=stale)
+        return self._unlike(order, row)
 
     def cancel(self, cancel: Cancel, *, row: int, by_operator: bool = False) -> str | None:
         """Cancel an order, with its replacement in one step; return the code of a denial."""
@@ -75,6 +76,7 @@ class Desk:
     def take_place(self, target: WorkingOrder, order: Order) -> bool:
         """End an order and admit its replacement, or leave it as it is where that must be denied."""
         if not self._is_new(order, self._state.handled):
+            self._unlike(order, self._state.handled)
             return False
         del self._state.working[target.client_order_id]
         verdict = self._verdict(order, stale=None)
@@ -92,9 +94,9 @@ class Desk:
         for name in list(takewhile(lambda name: known[name].row <= horizon, known)):
             del known[name]
 
-    def used(self, order: Order) -> None:
-        """Deny an order under an id that is on record from long ago."""
-        self._conflict(order, _fingerprint(order), self._state.handled)
+    def used(self, order: Order) -> Denial:
+        """Deny an order under an id that is on record from long ago; return the denial."""
+        return self._conflict(order, _fingerprint(order), self._state.handled)
 
     def funds(self) -> Funds:
         """Divide the account into what is bound and what is free."""
@@ -103,21 +105,24 @@ class Desk:
     # --- orders ---------------------------------------------------------------------------------
 
     def _is_new(self, order: Order, row: int) -> bool:
-        content, name = _fingerprint(order), order.client_order_id
-        seen = self._state.known.get(name)
-        if seen is None and name not in self._state.working:
-            self._state.known[name] = Seen(row, content)
-            return True
-        if seen is None or seen.content != content:
-            self._conflict(order, content, row)
-        return False
+        name = order.client_order_id
+        if name in self._state.known or name in self._state.working:
+            return False
+        self._state.known[name] = Seen(row, _fingerprint(order))
+        return True
 
-    def _decide(self, order: Order, *, row: int, stale: str | None) -> None:
+    def _unlike(self, order: Order, row: int) -> Denial | None:
+        """Deny an order under a known id whose content is another than that of the first."""
+        content, seen = _fingerprint(order), self._state.known.get(order.client_order_id)
+        return None if seen and seen.content == content else self._conflict(order, content, row)
+
+    def _decide(self, order: Order, *, row: int, stale: str | None) -> Denial | None:
         verdict = self._verdict(order, stale=stale)
         if isinstance(verdict, Denial):
             self._deny(order, verdict)
-        else:
-            self._accept(order, verdict, row)
+            return verdict
+        self._accept(order, verdict, row)
+        return None
 
     def _verdict(self, order: Order, *, stale: str | None) -> Admission | Denial:
         state = self._state
@@ -161,14 +166,15 @@ class Desk:
         level = "INFO" if denial.code == "dry_run" else "WARNING"
         self._notes.log(level, "order denied", **_facts(order), code=denial.code, detail=denial.detail)
 
-    def _conflict(self, order: Order, content: str, row: int) -> None:
-        """Deny another order under a used id, on record under an id of its own: the first one stands."""
+    def _conflict(self, order: Order, content: str, row: int) -> Denial:
+        """Deny another order under a used id, once on record under an id of its own: the first one stands."""
         own_id = f"{order.client_order_id}#{content}"
-        if own_id in self._state.known:
-            return
-        self._state.known[own_id] = Seen(row, content)
         detail = f"the id {order.client_order_id} belongs to an order with other content"
-        self._deny(replace(order, client_order_id=own_id), Denial("duplicate_id", detail))
+        denial = Denial("duplicate_id", detail)
+        if own_id not in self._state.known:
+            self._state.known[own_id] = Seen(row, content)
+            self._deny(replace(order, client_order_id=own_id), denial)
+        return denial
 
     # --- cancels --------------------------------------------------------------------------------
 

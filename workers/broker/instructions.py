@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from protocol.messages.instruction import CancelOrder, Instructed, KillSwitch, Pause, PlaceOrder, Resume
 from workers.broker import store
 from workers.broker.breakers import BREAKERS
+from workers.broker.denial import Denial
 from workers.broker.desk import Desk
 from workers.broker.liquidation import Liquidator
 from workers.broker.notes import Notes
@@ -79,7 +80,7 @@ class Instructions:
                 outcome = DONE if put else "it was paused already"
             case Resume(strategy=strategy):
                 lifted = self._risk.resume(strategy, given.by)
-                outcome = self._resumed() if lifted else "there was nothing to resume"
+                outcome = self._resumed(lifted=lifted)
             case KillSwitch(on=on):
                 outcome = self._kill(given, foretold=foretold) if on else self._release(given)
             case PlaceOrder():
@@ -89,9 +90,13 @@ class Instructions:
                 outcome = f"denied: {code}" if code else DONE
         _record(self._notes, given, outcome)
 
-    def _resumed(self) -> str:
-        curb = self._state.trading.of(None)
-        return DONE if curb is None else f"done, but the account stays {curb.state}: {curb.trigger}"
+    def _resumed(self, *, lifted: bool) -> str:
+        trading = self._state.trading
+        done = DONE if lifted else "there was nothing to resume"
+        if trading.has(KILL_SWITCH):
+            return f"{done}, but the kill switch is on: switch it off first, then resume"
+        curb = trading.of(None)
+        return f"{done}, but the account stays {curb.state}: {curb.trigger}" if curb else done
 
     def _kill(self, given: Instructed, *, foretold: bool) -> str:
         if not (_curbed(given, self._risk) or foretold):
@@ -112,19 +117,20 @@ class Instructions:
 
     def _place(self, given: Instructed, wanted: PlaceOrder, now_ms: int | None, *, used: bool) -> str:
         state = self._state
+        lasts_ms = wanted.expires_in_ms
         order = replace(
             wanted.order,
             strategy=MANUAL,
             row=state.handled,
             leg=0,
             decided_ms=given.at_ms,
+            expires_ms=wanted.order.expires_ms if lasts_ms is None else state.at_ms + lasts_ms,
             reason=MANUAL,
         )
-        denied = state.denied
         if used:
-            self._desk.used(order)
+            denial: Denial | None = self._desk.used(order)
         else:
             late = now_ms is not None and now_ms - given.at_ms > STALE_MS
             stale = f"given more than {STALE_MS // 1000} s ago" if late else None
-            self._desk.order(order, row=state.handled, stale=stale)
-        return "denied" if state.denied > denied else "accepted"
+            denial = self._desk.order(order, row=state.handled, stale=stale)
+        return f"denied: {denial.code}, {denial.detail}" if denial else "accepted"

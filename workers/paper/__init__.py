@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from typing import Any
 
 import click
+
+from workers.paper._standard import guarded, readable
 
 _HELP = """Show what the paper account holds and did.
 
@@ -30,7 +33,7 @@ Examples:
 \b
 State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that
   of the root that ran last.
-Exit status: 0 done; 1 nothing to read, or it cannot be read; 2 usage, or several roots run and none
+Exit status: 0 done; 1 nothing to read, it cannot be read or written; 2 usage, or several roots run and none
   was named.
 """
 
@@ -50,6 +53,11 @@ class Commands(click.Group):
         command = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
         return command if isinstance(command, click.Command) else None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; it ends in order where nobody reads its output any more."""
+        with readable():
+            return super().invoke(ctx)
+
 
 @click.command(cls=Commands, help=_HELP, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
@@ -58,4 +66,5 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line of this process; never returns."""
-    cli(prog_name="paper")
+    with guarded():
+        cli(prog_name="paper")

@@ -54,8 +54,7 @@ def databases_with(table: str, state_dir: Path, child: str | None = None) -> lis
 
     One that cannot be read is passed over with a warning: it may be another worker's.
     """
-    candidates = sorted((state_dir / "data").glob("*.db"))
-    found = [path for path in candidates if child in (None, path.stem) and _has(table, path)]
+    found = all_with(table, state_dir, child)
     if not found:
         who = "no worker" if child is None else f"no worker {child!r}"
         raise Failure(
@@ -63,6 +62,12 @@ def databases_with(table: str, state_dir: Path, child: str | None = None) -> lis
             " (supervisor start), or name another state directory with --state-dir"
         )
     return found
+
+
+def all_with(table: str, state_dir: Path, child: str | None = None) -> list[Path]:
+    """Return the databases that have ``table``, of all children or of one; there may be none."""
+    candidates = sorted((state_dir / "data").glob("*.db"))
+    return [path for path in candidates if child in (None, path.stem) and _has(table, path)]
 
 
 def rows(query: str, paths: list[Path], *, by: str) -> Iterator[Row]:

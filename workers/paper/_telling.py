@@ -12,7 +12,7 @@ import click
 
 from protocol.errors import ProtocolError
 from protocol.messages.instruction import Instruction
-from workers.paper._databases import databases_with, opened, state_dir_of
+from workers.paper._databases import all_with, databases_with, opened, state_dir_of
 from workers.paper._failure import FAILED, USAGE, Failure
 from workers.paper._listing import state_dir_option
 
@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 ANSWER_S: Final = 3.0
 """How long a command waits for the broker's outcome; what is written is done in any case."""
 LOOK_S: Final = 0.05
+MANUAL: Final = "manual"
+"""The strategy of orders by hand."""
 
 
 def telling_options(function: F) -> F:
@@ -41,6 +43,16 @@ def broker_of(state_dir: str | None, named: str | None, *, reads: bool = False) 
     return found[0]
 
 
+def known_strategy(books: Path, named: str) -> str:
+    """Return the strategy named, which the broker may have heard of; fails with those that are known."""
+    with opened(books) as connection:
+        traded = {str(name) for (name,) in connection.execute("SELECT DISTINCT strategy FROM orders")}
+    known = {MANUAL, *traded, *(path.stem for path in all_with("signals", books.parent.parent))} - {""}
+    if named not in known:
+        raise Failure(f"there is no strategy {named!r}: known are {', '.join(sorted(known))}", USAGE)
+    return named
+
+
 def tell(books: Path, instruction: Instruction, *, as_json: bool) -> None:
     """Write an instruction, wait a moment for its outcome, and print that. Exit 1 where it was denied."""
     from workers.shared.instructing import NoSuchBroker, instruct
@@ -51,12 +63,19 @@ def tell(books: Path, instruction: Instruction, *, as_json: bool) -> None:
         raise Failure(str(error)) from error
     outcome = _outcome(books, told)
     if as_json:
-        click.echo(json.dumps({"id": told, "broker": books.stem, "outcome": outcome}))
+        click.echo(json.dumps({"id": told, "broker": books.stem, "outcome": outcome, **_denial(outcome)}))
     else:
         waiting = "written; the broker will do it when it runs and hears its feed"
         click.echo(f"{books.stem}: {outcome or waiting}")
-    if outcome is not None and outcome.startswith("denied"):
+    if _denial(outcome)["code"] is not None:
         raise click.exceptions.Exit(FAILED)
+
+
+def _denial(outcome: str | None) -> dict[str, str | None]:
+    """Take the code and the sentence out of ``denied: code, detail``; None where nothing was denied."""
+    denied, _, why = (outcome or "").partition(": ")
+    code, _, detail = why.partition(", ") if denied == "denied" else ("", "", "")
+    return {"code": code or None, "detail": detail or None}
 
 
 def _outcome(books: Path, told: str) -> str | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
 
-from workers.paper._databases import opened
+from protocol.journal import open_readonly
 from workers.paper._failure import USAGE, Failure
 from workers.paper._listing import state_dir_option
 from workers.paper._telling import broker_of
@@ -29,23 +29,27 @@ def command(file: str, broker: str | None, force: bool, state_dir: str | None) -
     """
     books = broker_of(state_dir, broker)
     target = Path(file).expanduser()
-    if target.exists() and not force:
-        raise Failure(f"{file} is there already; name another file, or say --force", USAGE)
+    if not target.name:
+        raise Failure(f"{file!r} is no name of a file", USAGE)
     draft = target.with_name(f"{target.name}.new")
     try:
-        draft.unlink(missing_ok=True)
+        if target.exists() and not force:
+            raise Failure(f"{file} is there already; name another file, or say --force", USAGE)
+        draft.write_bytes(b"")
         _copy(books, draft)
         draft.rename(target)
-    except (OSError, sqlite3.Error) as error:
-        raise Failure(f"{file} cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise Failure(f"{file} cannot be written: {error.strerror or error}") from error
+    except sqlite3.Error as error:
+        raise Failure(f"{books} cannot be copied to {file}: {error}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be written either
+            draft.unlink(missing_ok=True)
     click.echo(f"{file}: the books of {books.stem}, {target.stat().st_size} bytes, checked")
 
 
 def _copy(books: Path, draft: Path) -> None:
-    with opened(books) as source, closing(sqlite3.connect(draft)) as copy:
-        source.execute("COMMIT")
+    with closing(open_readonly(books)) as source, closing(sqlite3.connect(draft)) as copy:
         source.backup(copy, pages=PAGES_AT_A_TIME)
         # One file, without a log beside it.
         copy.execute("PRAGMA journal_mode = DELETE")

@@ -9,7 +9,7 @@ import click
 
 from protocol.messages.instruction import CancelOrder
 from protocol.messages.trading import Cancel
-from workers.paper._telling import broker_of, tell, telling_options
+from workers.paper._telling import MANUAL, broker_of, tell, telling_options
 
 
 @click.command("cancel")
@@ -24,7 +24,7 @@ def command(order: str, broker: str | None, as_json: bool, state_dir: str | None
     """
     cancel = Cancel(
         client_order_id=f"cancel-{secrets.token_hex(8)}",
-        strategy="manual",
+        strategy=MANUAL,
         row=0,
         leg=0,
         target=order,

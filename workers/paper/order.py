@@ -6,7 +6,7 @@ import secrets
 import time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import click
 
@@ -25,7 +25,10 @@ from protocol.messages.trading import (
 )
 from workers.paper._databases import opened
 from workers.paper._failure import USAGE, Failure
-from workers.paper._telling import broker_of, tell, telling_options
+from workers.paper._telling import MANUAL, broker_of, tell, telling_options
+
+SHORTEST_S: Final = Decimal("0.001")
+LONGEST_S: Final = 10 * 365 * 86_400
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
@@ -42,6 +45,19 @@ class Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
         if not found.is_finite() or found <= 0:
             self.fail(f"{value!r} is not a number above 0", param, ctx)
         return found
+
+
+class Lasting(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
+    """A length of time in seconds, kept as ms: 0.001 s to ten years."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it, or fail in words."""
+        seconds = Amount().convert(value, param, ctx)
+        if not SHORTEST_S <= seconds <= LONGEST_S:
+            self.fail(f"{value!r} is not {SHORTEST_S} to {LONGEST_S} (ten years) seconds", param, ctx)
+        return int(seconds * 1000)
 
 
 class LevelType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
@@ -84,7 +100,7 @@ class SizeType(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gene
 @click.option("--reduce-only", is_flag=True, help="Only reduce what is held; always so for the size all.")
 @click.option("--stop-loss", type=LevelType(), help="Protect the entry by a stop at a price, or so far away.")
 @click.option("--take-profit", type=LevelType(), help="And by a target; one cancels the other.")
-@click.option("--expires-in", type=float, metavar="SECONDS", help="Cancel what is left after so long.")
+@click.option("--expires-in", type=Lasting(), help="Cancel what is left after so long, in time of the data.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @telling_options
 def command(
@@ -94,6 +110,7 @@ def command(
     as_json: bool,
     state_dir: str | None,
     symbol: str | None,
+    expires_in: int | None,
     **wanted: Any,
 ) -> None:
     """Place one order by hand. It is shown, and placed when you confirm.
@@ -107,23 +124,24 @@ def command(
       paper order sell all
       paper order buy 5% --limit 41000 --expires-in 3600 --yes
     """
+    if symbol is not None and not symbol.strip():
+        raise Failure("--symbol is empty: name a market, such as BTC/USDT, or leave it out", USAGE)
     books = broker_of(state_dir, broker)
-    order = _order(symbol or _symbol(books), wanted)
+    order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:
         click.confirm(f"{_shown(order)}\nPlace this order with {books.stem}?", abort=True, err=True)
-    tell(books, PlaceOrder(order=order), as_json=as_json)
+    tell(books, PlaceOrder(order=order, expires_in_ms=expires_in), as_json=as_json)
 
 
 def _order(symbol: str, wanted: dict[str, Any]) -> Order:
-    now_ms = time.time_ns() // 1_000_000
-    stop_loss, target, expires = wanted["stop_loss"], wanted["take_profit"], wanted["expires_in"]
+    stop_loss, target = wanted["stop_loss"], wanted["take_profit"]
     return Order(
         client_order_id=f"manual-{secrets.token_hex(8)}",
-        strategy="manual",
+        strategy=MANUAL,
         symbol=symbol,
         row=0,
         leg=0,
-        decided_ms=now_ms,
+        decided_ms=time.time_ns() // 1_000_000,
         side=cast(Literal["buy", "sell"], wanted["side"]),
         size=wanted["size"],
         reduce_only=wanted["reduce_only"] or isinstance(wanted["size"], WholePosition),
@@ -133,9 +151,8 @@ def _order(symbol: str, wanted: dict[str, Any]) -> Order:
         trail=wanted["trail"],
         time_in_force="ioc" if wanted["ioc"] else "gtc",
         post_only=wanted["post_only"],
-        expires_ms=None if expires is None else now_ms + round(expires * 1000),
         bracket=Bracket(stop=stop_loss, target=target) if stop_loss or target else None,
-        reason="manual",
+        reason=MANUAL,
     )
 
 

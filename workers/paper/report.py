@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from workers.paper._failure import USAGE, Failure
 from workers.paper._listing import iso
 from workers.paper._telling import broker_of, telling_options
 
@@ -14,11 +15,11 @@ COLUMNS = ("trades", "wins", "realised", "fees", "win_rate", "profit_factor", "e
 
 
 @click.command("report")
-@click.option("--day", "period", flag_value="day", help="The last 24 hours of data.")
-@click.option("--week", "period", flag_value="week", help="The last 7 days of data.")
-@click.option("--all", "period", flag_value="all", default=True, help="Everything (default).")
+@click.option("--day", is_flag=True, help="The last 24 hours of data.")
+@click.option("--week", is_flag=True, help="The last 7 days of data.")
+@click.option("--all", is_flag=True, help="Everything (default).")
 @telling_options
-def command(period: str, broker: str | None, as_json: bool, state_dir: str | None) -> None:
+def command(broker: str | None, as_json: bool, state_dir: str | None, **periods: bool) -> None:
     """Show what the account made: trades, win rate, profit factor, expectancy, drawdown, Sharpe, Sortino.
 
     A trade is a round trip, from flat to flat; what it made is after fees and funding. Sharpe and Sortino are
@@ -27,8 +28,16 @@ def command(period: str, broker: str | None, as_json: bool, state_dir: str | Non
     """
     from workers.paper._account import read_account, report  # late: the broker's room takes time to import
 
+    period = _one_of([name for name, wanted in periods.items() if wanted])
     found = report(read_account(broker_of(state_dir, broker), period), period)
     click.echo(json.dumps(found) if as_json else _text(found))
+
+
+def _one_of(periods: list[str]) -> str:
+    if len(periods) > 1:
+        named = " and ".join(f"--{name}" for name in periods)
+        raise Failure(f"{named} were given: one period at a time", USAGE)
+    return periods[0] if periods else "all"
 
 
 def _text(found: dict[str, Any]) -> str:

@@ -20,8 +20,16 @@ from protocol.messages.instruction import (
     PlaceOrder,
     Resume,
 )
-from protocol.messages.trading import Cancel, OrderChanged, Quantity, Through, TradeClosed, TradingChanged
-from tests.workers.broker.bench import Bench, D, bar, candle, order
+from protocol.messages.trading import (
+    Cancel,
+    OrderChanged,
+    Quantity,
+    Through,
+    TradeClosed,
+    TradingChanged,
+    WholePosition,
+)
+from tests.workers.broker.bench import MINUTE, Bench, D, bar, candle, order
 from tests.workers.broker.pit import T0, Live
 from workers.broker.core import BrokerCore, Rules
 from workers.broker.instructions import STALE_MS, Told
@@ -137,7 +145,20 @@ def test_an_order_by_hand_is_placed_once_and_under_the_name_manual(bench: Bench)
     bench.run()
     assert bench.denials == ["duplicate_id"]
     outcomes = bench.rows("SELECT kind, outcome FROM instructions")
-    assert outcomes == [("place_order", "accepted")] * 2 + [("place_order", "denied")]
+    denied = "denied: duplicate_id, the id m belongs to an order with other content"
+    assert outcomes == [("place_order", "accepted")] * 2 + [("place_order", denied)]
+
+
+@pytest.mark.req("B1")
+def test_an_order_by_hand_expired_by_the_wall_clock(bench: Bench) -> None:
+    """What it is given to live is counted in time of the data, from when the broker takes it on."""
+    wish = order(0, size=ONE, name="m", kind="limit", limit=D(50))
+    told(bench, PlaceOrder(order=wish, expires_in_ms=2 * MINUTE))
+    taken_ms = restore(bench.state, bench.cash).at_ms
+    assert bench.rows("SELECT status, expires_ms FROM orders") == [("accepted", taken_ms + 2 * MINUTE)]
+
+    through(bench, 6)
+    assert bench.rows("SELECT status FROM orders") == [("expired",)]
 
 
 @pytest.mark.req("B1")
@@ -147,6 +168,29 @@ def test_an_order_by_hand_that_waited_for_the_broker_is_stale() -> None:
     told(live.bench, PlaceOrder(order=order(0, size=ONE, name="m")), at_ms=T0)
 
     assert live.bench.denials == ["stale"]
+
+
+def test_a_denied_order_by_hand_did_not_say_why(bench: Bench) -> None:
+    """Its outcome has the code and the sentence, also when it is told a second time."""
+    first = order(0, size=ONE, name="m", kind="limit", limit=D(50))
+    another = replace(first, limit=D(51))
+    short = order(0, "sell", size=WholePosition(), name="n")
+    told(bench, *(PlaceOrder(order=wish) for wish in (first, another, another, short)))
+
+    (yes, *twice, size) = [str(o) for (o,) in bench.rows("SELECT outcome FROM instructions ORDER BY rowid")]
+    assert yes == "accepted"
+    assert twice == ["denied: duplicate_id, the id m belongs to an order with other content"] * 2
+    assert size == "denied: invalid_size, the whole position can only be reduced: set reduce_only"
+
+
+@pytest.mark.req("B6")
+def test_a_resume_said_nothing_of_the_kill_switch(bench: Bench) -> None:
+    """It names what has to be done first, whether it lifted something else or not."""
+    told(bench, KillSwitch(on=True), Resume(), Pause(), Resume())
+
+    words = [str(o) for (o,) in bench.rows("SELECT outcome FROM instructions WHERE kind = 'resume'")]
+    end = ", but the kill switch is on: switch it off first, then resume"
+    assert words == [f"there was nothing to resume{end}", f"done{end}"]
 
 
 def test_an_operator_cancels_whoevers_order(bench: Bench) -> None:
@@ -194,7 +238,7 @@ def test_a_pause_counts_before_the_market_is_known_and_over_a_restart() -> None:
     assert bench.denials == ["no_price", "paused"]
     assert bench.rows("SELECT kind, outcome FROM instructions ORDER BY kind") == [
         ("pause", "done"),
-        ("place_order", "denied"),
+        ("place_order", "denied: no_price, no price has been seen yet"),
     ]
     assert bench.core.instructed("j") == 2
 

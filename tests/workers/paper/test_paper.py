@@ -82,6 +82,14 @@ def test_orders_with_their_states(traded: Path) -> None:
     assert states == [("filled", None, False), ("filled", None, False), ("denied", "invalid_size", False)]
 
 
+def test_the_table_of_orders_says_why_one_was_denied(traded: Path) -> None:
+    """By its code."""
+    denied = run("orders", "--state-dir", str(traded)).stdout.splitlines()[-1]
+
+    assert "denied" in denied
+    assert "invalid_size" in denied
+
+
 def test_positions_are_what_is_held_now(traded: Path, bench: Bench) -> None:
     """Quantity, average entry, contract."""
     (held,) = lines("positions", "--state-dir", str(traded))

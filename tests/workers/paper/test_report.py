@@ -114,3 +114,12 @@ def test_the_equity_is_drawn_into_a_file(books: Path, tmp_path: Path) -> None:
 def test_another_form_is_a_usage_error(books: Path) -> None:
     """Before anything is drawn."""
     assert run(books, "equity", "--out", "equity.bmp").exit_code == 2
+
+
+def test_of_two_periods_the_last_was_taken(books: Path) -> None:
+    """Both at once are a usage error; one, also the default by name, is what is shown."""
+    both = run(books, "report", "--day", "--week")
+    assert (both.exit_code, both.stderr) == (2, "paper: --day and --week were given: one period at a time\n")
+
+    shown = {words: run(books, "report", *words, "--json").stdout for words in [(), ("--all",), ("--week",)]}
+    assert [json.loads(text)["period"] for text in shown.values()] == ["all", "all", "week"]

@@ -19,6 +19,7 @@ from tests.workers.broker.bench import BTC, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import _telling, cli
 from workers.shared.instructing import instructions_file
+from workers.strategy import tables
 
 
 @pytest.fixture
@@ -118,6 +119,24 @@ def test_a_size_that_is_none_is_a_usage_error(books: Path, size: str) -> None:
     assert told(books) == []
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "1e300", "0", "-1", "0.0001", "315360001", "soon"])
+def test_an_expiry_that_is_none_was_a_traceback_or_accepted(books: Path, seconds: str) -> None:
+    """A sentence and exit 2; nothing is written."""
+    result = run(books, "order", "buy", "1", "--yes", f"--expires-in={seconds}")
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert seconds in result.stderr
+
+
+def test_an_expiry_was_a_time_of_the_wall_clock(books: Path) -> None:
+    """What is written is how long: the broker alone knows the time of its data."""
+    assert run(books, "order", "buy", "1", "--yes", "--expires-in", "1.5").exit_code == 0
+    (placed,) = told(books)
+
+    assert isinstance(placed, PlaceOrder)
+    assert (placed.expires_in_ms, placed.order.expires_ms) == (1500, None)
+
+
 def test_a_cancel_names_its_order(books: Path) -> None:
     """By the id that ``paper orders`` shows."""
     assert run(books, "cancel", "s-1-0", "--json").exit_code == 0
@@ -166,6 +185,18 @@ def test_a_backup_is_the_books_of_one_moment(books: Path, tmp_path: Path) -> Non
     assert "--force" in again.output
     assert run(books, "backup", str(target), "--force").exit_code == 0
     assert sorted(path.name for path in tmp_path.glob("copy*")) == ["copy.db"]
+
+
+def test_a_backup_that_could_not_be_written_blamed_the_books(books: Path, tmp_path: Path) -> None:
+    """The sentence names the target, whatever is in its way."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for target in ("none/x.db", "file/x.db", "folder", "n" * 300):
+        result = run(books, "backup", str(tmp_path / target), "--force")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"paper: {tmp_path / target} cannot be written: ")
+    assert run(books, "backup", "").exit_code == 2
+    assert sorted(path.name for path in tmp_path.iterdir() if "new" in path.name) == []
 
 
 def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,3 +281,58 @@ def test_a_tree_file_that_is_not_there_is_a_mistake_in_usage(registry: None) -> 
 
     assert result.exit_code == 2
     assert "nowhere.toml" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "detail"),
+    [
+        ("denied: unknown_order", "unknown_order", None),
+        ("denied: stale, given late, too late: so", "stale", "given late, too late: so"),
+    ],
+)
+def test_a_denial_did_not_say_why(
+    books: Path, monkeypatch: pytest.MonkeyPatch, outcome: str, code: str, detail: str | None
+) -> None:
+    """The answer has the code and the sentence; in JSON each of its own."""
+    monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: outcome)
+    shown = run(books, "order", "buy", "1", "--yes", "--json")
+    answer = json.loads(shown.stdout)
+
+    assert (shown.exit_code, answer["code"], answer["detail"]) == (1, code, detail)
+    assert run(books, "order", "buy", "1", "--yes").stdout == f"broker: {outcome}\n"
+
+
+def test_what_is_not_denied_has_neither_code_nor_detail(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is it a failure."""
+    monkeypatch.setattr(_telling, "_outcome", lambda _books, _told: "accepted")
+    shown = run(books, "order", "buy", "1", "--yes", "--json")
+    answer = json.loads(shown.stdout)
+
+    assert (shown.exit_code, answer["code"], answer["detail"]) == (0, None, None)
+
+
+@pytest.mark.parametrize("name", ["nosuch", ""])
+def test_a_pause_of_a_strategy_that_is_none_was_taken(books: Path, name: str) -> None:
+    """It is refused with those that there are; nothing is written."""
+    result = run(books, "pause", "--strategy", name)
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert "known are manual, s\n" in result.stderr
+
+
+def test_a_strategy_is_known_before_it_has_traded(books: Path) -> None:
+    """By the database of its worker."""
+    path = books / "data" / "quiet.db"
+    Journal.open(path, stream="quiet", tables=tables.TABLES).close()
+
+    assert run(books, "pause", "--strategy", "quiet").exit_code == 0
+    assert told(books) == [Pause(strategy="quiet")]
+
+
+@pytest.mark.parametrize("symbol", ["", " "])
+def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str) -> None:
+    """A sentence and exit 2."""
+    result = run(books, "order", "buy", "1", "--yes", "--symbol", symbol)
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert "--symbol is empty" in result.stderr

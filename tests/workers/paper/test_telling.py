@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -336,3 +337,31 @@ def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str) -> None:
 
     assert (result.exit_code, told(books)) == (2, [])
     assert "--symbol is empty" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(cli.list_commands(click.Context(cli))))
+def test_some_helps_had_no_example(name: str) -> None:
+    """Each command has one, a group in each of its own; all that read books take --config and --state-dir."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    parts = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+
+    assert all("Example" in (part.help or "") for part in parts)
+    options = {option for part in parts for one in part.params for option in one.opts}
+    if "--state-dir" in options:
+        assert "--config" in options
+
+
+@pytest.mark.parametrize("words", [("report",), ("equity",), ("backup", "copy.db")])
+def test_reading_commands_do_not_ask_which_root_ran(
+    books: Path, registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """Several ran before: the one that ended last is read, and named on stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 0, result.output
+    assert str(books) in result.stderr

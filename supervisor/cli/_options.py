@@ -80,7 +80,16 @@ def named_state_dir(config: str | None, state_dir: str | None) -> Path | None:
 
 
 def known_state_dir(config: str | None, state_dir: str | None) -> Path:
-    """Return the state directory, also with nothing running. Raises NoRoot, SeveralRoots."""
-    from protocol.places import find_state_dir
+    """Return the state directory, also with nothing running: then stderr says which, unless it was named.
 
-    return find_state_dir(named_state_dir(config, state_dir))
+    Raises NoRoot, SeveralRoots.
+    """
+    from protocol.places import find_state_dir, running_roots
+
+    named = named_state_dir(config, state_dir)
+    found = find_state_dir(named)
+    if named is None and not any(entry.state_dir == str(found) for entry in running_roots()):
+        click.echo(
+            f"supervisor: no root is running; this is about the one that ended last, on {found}", err=True
+        )
+    return found

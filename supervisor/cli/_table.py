@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from rich.console import Console, Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +17,10 @@ _COLUMNS: Final = (
     "NAME", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "CPU", "MEMORY", "NEXT",
 )  # fmt: skip
 _RIGHT: Final = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "NEXT"})
+_GAP: Final = 2
+"""Spaces between two columns."""
+_FEWEST: Final = 2
+"""Columns that are shown on any terminal: which child, and its state."""
 _STYLES: Final = {
     "ready": "green", "healthy": "green", "starting": "yellow", "stopping": "yellow", "backoff": "yellow",
     "degraded": "yellow", "parked": "bold red", "held": "bold red", "critical": "bold red",
@@ -52,18 +57,44 @@ def console_of_stdout() -> Console:
 
 def rendered(status: Mapping[str, Any]) -> Group:
     """Return headline, table and notes."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in _COLUMNS:
-        side: Literal["left", "right"] = "right" if column in _RIGHT else "left"
-        table.add_column(column, justify=side, no_wrap=column != "LAST EXIT")
-    notes = []
+    notes, rows = [], []
     for child in status["children"]:
-        table.add_row(*_row(child))
+        rows.append(_row(child))
         if child["state"] in {"parked", "held", "backoff"} and child["last_error"]:
             notes.append(Text(f"{child['id']}: {child['last_error']}", style="red"))
         if child.get("status_text"):
             notes.append(Text(f"{child['id']}: {child['status_text']}", style="dim"))
-    return Group(Text(_headline(status["root"]), style="bold"), table, *notes)
+    return Group(Text(_headline(status["root"]), style="bold"), _Fitted(rows), *notes)
+
+
+class _Fitted:
+    """The table with as many columns, from the left, as the terminal is wide enough for."""
+
+    def __init__(self, rows: Sequence[Sequence[Text | str]]) -> None:
+        self._rows = rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        count = self._fitting(options.max_width)
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in _COLUMNS[:count]:
+            side: Literal["left", "right"] = "right" if column in _RIGHT else "left"
+            table.add_column(column, justify=side, no_wrap=column != "LAST EXIT")
+        for row in self._rows:
+            table.add_row(*row[:count])
+        yield table
+
+    def _fitting(self, width: int) -> int:
+        needed = [self._needed(index) for index in range(len(_COLUMNS))]
+        fits = [
+            count for count in range(1, len(needed) + 1) if sum(needed[:count]) + _GAP * (count - 1) <= width
+        ]
+        return max(_FEWEST, *fits)
+
+    def _needed(self, index: int) -> int:
+        cells = [str(row[index]) for row in self._rows]
+        if _COLUMNS[index] == "LAST EXIT":
+            cells = [word for cell in cells for word in cell.split()]
+        return max(map(cell_len, [_COLUMNS[index], *cells]))
 
 
 def _headline(root: Mapping[str, Any]) -> str:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @click.option(
     "--worker", "worker", metavar="CHILD", help="Print what this Python worker is given, as JSON; no checks."
 )
+@click.option("--where", is_flag=True, help="Print the state directory; no checks of workers.")
 @tree_options
-def command(*, sets: tuple[str, ...], worker: str | None, config: str | None, state_dir: str | None) -> None:
+def command(
+    *, sets: tuple[str, ...], worker: str | None, where: bool, config: str | None, state_dir: str | None
+) -> None:
     """Check a tree file, with everything from the environment that overrides it, and start nothing.
 
     All problems are told at once. Also tried: whether each worker's `start` can be imported, what it
@@ -38,6 +41,9 @@ def command(*, sets: tuple[str, ...], worker: str | None, config: str | None, st
     source = find_tree(config, here.environ, here.cwd)
     wishes = Wishes(sets=sets, state_dir=state_dir)
     tree = load(source, environ=here.environ, cwd=here.cwd, wishes=wishes)
+    if where:
+        click.echo(tree.state_dir)
+        return
     if worker is not None:
         click.echo(_given(tree, worker))
         return
@@ -71,15 +77,22 @@ def _given(tree: Tree, name: str) -> str:
 def refuse_unusable(tree: Tree, *, everything: bool) -> frozenset[str]:
     """Raise Failure with 2 when a worker cannot be imported; return who the run cannot end without.
 
-    ``everything``: or when a program is not there, or a worker could not start with its section.
+    ``everything``: or when a program is not there, or a worker could not start with its section. The latter
+    always in the mode live: what could not trade as it was told must not seem to.
     """
     from supervisor.cli._importable import look_at_workers
 
-    found = look_at_workers(tree, sections=everything)
+    found = look_at_workers(tree, sections=everything or _live(tree))
     problems = [*found.problems, *(missing_programs(tree) if everything else ())]
     if problems:
         raise Failure("\n".join(problems), USAGE)
     return found.members
+
+
+def _live(tree: Tree) -> bool:
+    from supervisor.config import workers
+
+    return any(worker.program.config.get("mode") == "live" for worker in workers(tree.root))
 
 
 def missing_programs(tree: Tree) -> list[str]:

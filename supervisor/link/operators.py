@@ -128,7 +128,7 @@ class OperatorDesk:
         for name in names:
             if name not in ids:
                 near = difflib.get_close_matches(name, ids, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else ""
+                hint = f"; did you mean {near[0]!r}?" if near else "."
                 return f"there is no child {name!r}{hint} The children are: {', '.join(ids)}"
         return None if names else "no child was named"
 

@@ -147,4 +147,5 @@ def _entry(tree: Tree, runtime_dir: str, *, embedded: bool) -> places.RootEntry:
         runtime_dir=runtime_dir,
         at_ms=now_ms(),
         embedded=embedded,
+        temporary="SUPERVISOR_TEMPORARY" in os.environ,
     )

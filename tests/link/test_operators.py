@@ -156,3 +156,15 @@ def test_garbage_is_counted_said_rarely_and_changes_nothing(frames: list[bytes])
     assert desk.noise.total == len(frames)
     assert len(desk.said) <= 4
     assert desk.heard == [StatusIs("s1", {"schema": 1})]
+
+
+def test_the_sentence_on_an_unknown_child_lacked_its_full_stop() -> None:
+    """Two sentences, whether a name is near or not."""
+    desk = Desk()
+    desk.ask(AskChange(request="r1", verb="stop", names=("nosuch",)))
+    desk.ask(AskChange(request="r2", verb="stop", names=("fed",)))
+
+    assert [answer.message for answer in desk.heard if isinstance(answer, Answer)] == [
+        "there is no child 'nosuch'. The children are: feed, broker",
+        "there is no child 'fed'; did you mean 'feed'? The children are: feed, broker",
+    ]

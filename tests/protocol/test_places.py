@@ -224,6 +224,42 @@ def test_the_newest_known_directory_that_exists_is_used(tmp_path: Path) -> None:
         places.find_state_dir(None)
 
 
+def test_the_books_of_a_root_that_started_last_but_ended_before_were_read(tmp_path: Path) -> None:
+    """Which root is meant with nothing running goes by its end, not by its start."""
+    for name, at_ms, ended_ms in (("long", 1, 9), ("short", 5, 6)):
+        (tmp_path / name).mkdir()
+        places.register(dataclasses.replace(entry(tmp_path / name, pid=0, at_ms=at_ms), ended_ms=ended_ms))
+
+    assert places.find_state_dir(None) == tmp_path / "long"
+
+
+def test_a_killed_root_goes_by_what_was_written_last(tmp_path: Path) -> None:
+    """It could not say when it ended, but its workers' databases do."""
+    for name, at_ms in (("killed", 1), ("newer", 5)):
+        (tmp_path / name / "data").mkdir(parents=True)
+        places.register(entry(tmp_path / name, pid=0, at_ms=at_ms))
+    (tmp_path / "killed" / "data" / "broker.db").touch()
+
+    assert places.find_state_dir(None) == tmp_path / "killed"
+
+
+def test_a_replays_root_was_taken_for_the_users(tmp_path: Path) -> None:
+    """A temporary root is neither asked nor read unless it is named, running or not."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "replay").mkdir()
+    places.register(dataclasses.replace(entry(tmp_path / "replay", at_ms=9), temporary=True))
+    with pytest.raises(NoRoot):
+        places.find_root(None)
+    with pytest.raises(NoRoot):
+        places.find_state_dir(None)
+    places.register(entry(tmp_path / "mine", pid=0))
+
+    assert places.find_state_dir(None) == tmp_path / "mine"
+    assert places.find_root(tmp_path / "replay").temporary
+    places.unregister(tmp_path / "replay")
+    assert places.find_state_dir(None) == tmp_path / "mine"
+
+
 def test_the_registry_does_not_grow(tmp_path: Path) -> None:
     """Only so many roots that ended are remembered, the newest; a running one always."""
     places.register(entry(tmp_path / "running", at_ms=0))

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ops.disturbance.__main__ import verdict
 from ops.disturbance.books import Books
 from ops.disturbance.plan import WORKERS, Blow, plan
+from protocol.places import recall
 
 ROOT = Path(__file__).parents[2]
 BUNDLED = ROOT / "workers/demo/btc-perp_1m_2022-01-09.csv.gz"
@@ -65,6 +66,9 @@ def test_a_replay_says_what_came_of_it_the_same_at_any_speed(tmp_path: Path) -> 
     assert fast["candles"] == 600
     assert fast["fills"] > 10
     assert paced["digest"] == fast["digest"]
+    known = recall(books)
+    assert known is not None
+    assert known.temporary, "other commands would take it for the user's own root"
     assert paper("ledger", "--digest", "--state-dir", str(books)).stdout.strip() == fast["digest"]
     assert len(paper("fills", "--json", "--state-dir", str(books)).stdout.splitlines()) == fast["fills"]
 

@@ -26,7 +26,8 @@ class BadWish(Exception):
 async def run(wishes: Mapping[str, Any], path: Path, seconds: float, tell: Callable[[str], None]) -> int:
     """Write the frames of ``seconds`` to the new file ``path``; return how many came.
 
-    Ends early when nothing comes any more. Raises BadWish, and OSError for the file.
+    Ends early when nothing comes any more; without a frame no file is left. Raises
+    BadWish, and OSError for the file.
     """
     try:
         config = check(decode(wishes, FeedConfig, "record"), "record")

@@ -31,8 +31,9 @@ Examples:
   paper run feed --config demo        one worker alone, for debugging
 
 \b
-State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of the running root, else that
-  of the root that ran last.
+State directory: --state-dir DIR, else $SUPERVISOR_STATE_DIR, else that of --config FILE or
+  $SUPERVISOR_CONFIG, else that of the running root, else that of the root that ended last (stderr says
+  which; what tells a broker something asks for --state-dir where several roots ran before).
 Exit status: 0 done; 1 nothing to read, it cannot be read or written; 2 usage, or several roots run and none
   was named.
 """

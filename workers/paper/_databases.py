@@ -11,20 +11,42 @@ from typing import Any
 
 import click
 
-from protocol.errors import PlaceError, SeveralRoots
+from protocol.errors import NoRoot, PlaceError, SeveralRoots
 from protocol.journal import open_readonly
-from protocol.places import find_state_dir
+from protocol.places import find_root, left_state_dirs
 from workers.paper._failure import FAILED, USAGE, Failure
 
 Row = dict[str, Any]
 
 
-def state_dir_of(named: str | None) -> Path:
-    """Return the state directory meant; fails in words when there is none, or several roots run."""
+def state_dir_of(named: str | None, *, sure: bool = False) -> Path:
+    """Return the state directory meant; fails in words when there is none, or it is not clear which.
+
+    With nothing named and no root running it is that of the root that ended last, and stderr says so;
+    ``sure``: then only where there is no other.
+    """
+    if named:
+        return Path(named).expanduser()
     try:
-        return find_state_dir(Path(named).expanduser() if named else None)
+        return Path(find_root(None).state_dir)
+    except NoRoot as error:
+        return _left(error, sure=sure)
     except PlaceError as error:
         raise Failure(str(error), USAGE if isinstance(error, SeveralRoots) else FAILED) from error
+
+
+def _left(error: NoRoot, *, sure: bool) -> Path:
+    left = [entry.state_dir for entry in left_state_dirs()]
+    if not left:
+        raise Failure(str(error)) from error
+    if sure and len(left) > 1:
+        raise Failure(
+            "no root is running, and several ran before: say with --state-dir whose broker is meant:"
+            f" {', '.join(left)}",
+            USAGE,
+        ) from error
+    click.echo(f"paper: no root is running; this is about the one that ended last, on {left[0]}", err=True)
+    return Path(left[0])
 
 
 def databases_with(table: str, state_dir: Path, child: str | None = None) -> list[Path]:

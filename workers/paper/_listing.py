@@ -2,31 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from workers.paper._databases import Row, databases_with, rows, state_dir_of
+from workers.paper._wanted import state_dir_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def state_dir_option(function: F) -> F:
-    """Add ``--state-dir``."""
-    return click.option(
+    """Add ``--state-dir`` and ``--config``; the command is given ``state_dir``, of whichever was said."""
+
+    @functools.wraps(function)
+    def located(*, state_dir: str | None, config: str | None, **rest: Any) -> Any:
+        return function(state_dir=state_dir or state_dir_in(config), **rest)
+
+    by_tree = click.option(
+        "--config",
+        envvar="SUPERVISOR_CONFIG",
+        metavar="FILE",
+        help="The tree file whose state directory is meant, or a built-in tree: demo.",
+    )
+    by_name = click.option(
         "--state-dir",
         envvar="SUPERVISOR_STATE_DIR",
         metavar="DIR",
         help="Where the tree keeps its data; says which root is meant when several run.",
-    )(function)
+    )
+    return cast(F, by_tree(by_name(located)))
 
 
 def listing_options(function: F) -> F:
-    """Add ``--json`` and ``--state-dir``."""
+    """Add ``--json``, ``--config`` and ``--state-dir``."""
     as_json = click.option("--json", "as_json", is_flag=True, help="JSON Lines, amounts as decimal strings.")
     return state_dir_option(as_json(function))
 

@@ -60,7 +60,9 @@ def replay(tree: ReplayTree, state_dir: Path, *, hidden: bool = False) -> Result
     console = state_dir / "console.txt"
     command = ["start", "--config", tree.file, "--state-dir", str(state_dir), "--paper"]
     command += [word for one in tree.sets for word in ("--set", one)]
-    places = {"SUPERVISOR_RUNTIME_DIR": str(state_dir / "run")} if hidden else {}
+    places = {"SUPERVISOR_TEMPORARY": "1"}  # no other command takes it for the user's own unless it is named
+    if hidden:
+        places["SUPERVISOR_RUNTIME_DIR"] = str(state_dir / "run")
     with console.open("wb") as said, _running(command, said.fileno(), os.environ | places) as root:
         stuck = _watch(root, tree, state_dir)
     if stuck is not None:

@@ -26,15 +26,18 @@ MANUAL: Final = "manual"
 
 
 def telling_options(function: F) -> F:
-    """Add ``--broker``, ``--json`` and ``--state-dir``."""
+    """Add ``--broker``, ``--json``, ``--config`` and ``--state-dir``."""
     named = click.option("--broker", metavar="ID", help="Which broker, where the tree has several.")
     as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
     return state_dir_option(as_json(named(function)))
 
 
-def broker_of(state_dir: str | None, named: str | None) -> Path:
-    """Return the database of the broker that is meant; fails in words when it is not clear."""
-    found = databases_with("ledger", state_dir_of(state_dir), named)
+def broker_of(state_dir: str | None, named: str | None, *, reads: bool = False) -> Path:
+    """Return the database of the broker that is meant; fails in words when it is not clear.
+
+    ``reads``: nothing is asked of it, so that with nothing running the one that ran last will do.
+    """
+    found = databases_with("ledger", state_dir_of(state_dir, sure=not reads), named)
     if len(found) > 1:
         raise Failure(f"say which with --broker: {', '.join(path.stem for path in found)}", USAGE)
     return found[0]

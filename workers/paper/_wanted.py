@@ -28,12 +28,18 @@ def wanted(child: str, config: str | None, sets: tuple[str, ...], state_dir: str
     named = {"--config": config, "--state-dir": state_dir}
     words = [word for option, value in named.items() if value is not None for word in (option, value)]
     words += [word for one in sets for word in ("--set", one)]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "supervisor", "check", "--worker", child, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return msgspec.json.decode(_checked("--worker", child, *words), type=Wanted)
+
+
+def state_dir_in(config: str | None) -> str | None:
+    """Return the state directory of a tree; None where no tree is named."""
+    return _checked("--where", "--config", config).strip() if config else None
+
+
+def _checked(*words: str) -> str:
+    """Ask ``supervisor check``, for the workers do not know the supervisor; fails in its words."""
+    command = [sys.executable, "-P", "-m", "supervisor", "check", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failure(done.stderr.strip().removeprefix("supervisor: "), USAGE)
-    return msgspec.json.decode(done.stdout, type=Wanted)
+    return done.stdout

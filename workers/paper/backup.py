@@ -26,8 +26,12 @@ def command(file: str, broker: str | None, force: bool, state_dir: str | None) -
 
     To go back to it: stop the tree, put the copy in the place of data/broker.db in the state directory,
     remove data/broker.db-wal and data/broker.db-shm, and begin with fresh databases of the other workers.
+
+    \b
+    Example:
+      paper backup /var/backups/broker.db --force
     """
-    books = broker_of(state_dir, broker)
+    books = broker_of(state_dir, broker, reads=True)
     target = Path(file).expanduser()
     if not target.name:
         raise Failure(f"{file!r} is no name of a file", USAGE)

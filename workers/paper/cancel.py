@@ -16,7 +16,12 @@ from workers.paper._telling import MANUAL, broker_of, tell, telling_options
 @click.argument("order")
 @telling_options
 def command(order: str, broker: str | None, as_json: bool, state_dir: str | None) -> None:
-    """Cancel one order, whoever's it is; ORDER is its client_order_id, as in ``paper orders``."""
+    """Cancel one order, whoever's it is; ORDER is its client_order_id, as in ``paper orders``.
+
+    \b
+    Example:
+      paper cancel manual-0123456789abcdef
+    """
     cancel = Cancel(
         client_order_id=f"cancel-{secrets.token_hex(8)}",
         strategy=MANUAL,

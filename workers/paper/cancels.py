@@ -20,5 +20,9 @@ def command(as_json: bool, state_dir: str | None) -> None:
 
     A denied one has a ``code`` and a ``detail``, which says why. The orders themselves are in
     ``paper orders``. Times are those of the data, UTC.
+
+    \b
+    Example:
+      paper cancels --json
     """
     show("cancels", QUERY, by="at_ms", columns=COLUMNS, state_dir=state_dir, as_json=as_json)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from workers.feed.config import TIMEFRAME_MS
 from workers.paper._failure import FAILED, USAGE, Failure
 from workers.paper._sets import pair
 from workers.shared.exits import PersonMustLook
@@ -37,7 +38,12 @@ def command() -> None:
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="One parameter; others: the defaults."
 )
 @click.option("--symbol", required=True, help="The market it is chosen for, as the feed names it.")
-@click.option("--timeframe", required=True, help="The timeframe of its candles, e.g. 1m.")
+@click.option(
+    "--timeframe",
+    type=click.Choice(tuple(TIMEFRAME_MS)),
+    required=True,
+    help="The timeframe of its candles.",
+)
 @click.option("--provenance", required=True, metavar="TEXT", help="Where the choice comes from, for people.")
 @click.option("--force", is_flag=True, help="Replace a file that exists.")
 def create(
@@ -61,7 +67,7 @@ def create(
     if path.suffix not in {".json", ".toml"}:
         raise Failure(f"{file}: name a .json or a .toml file", USAGE)
     name = _relative(strategy, path)
-    found = _loaded(name, dict(map(pair, sets)), path)
+    found = _loaded(name, dict(map(pair, sets)), path, USAGE)
     champion = Champion(
         strategy=name,
         parameters=msgspec.to_builtins(found.parameters),
@@ -79,7 +85,12 @@ def create(
 @command.command("verify")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 def verify(*, files: tuple[str, ...]) -> None:
-    """Check champions as the strategy does. Exit status: 0 all are whole; 1 one is not."""
+    """Check champions as the strategy does. Exit status: 0 all are whole; 1 one is not.
+
+    \b
+    Example:
+      paper champion verify btc.json eth.toml
+    """
     for file in files:
         champion = _verified(file)
         click.echo(f"{file}: whole, {champion.strategy} for {champion.symbol} {champion.timeframe}")
@@ -89,7 +100,12 @@ def verify(*, files: tuple[str, ...]) -> None:
 @click.argument("file", metavar="FILE")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def show(*, file: str, as_json: bool) -> None:
-    """Show what a champion says, and whether it is whole. Exit status: 0 it is; 1 it is not."""
+    """Show what a champion says, and whether it is whole. Exit status: 0 it is; 1 it is not.
+
+    \b
+    Example:
+      paper champion show btc.json --json
+    """
     champion = _read(file)
     plain = msgspec.to_builtins(champion)
     if as_json:
@@ -121,11 +137,11 @@ def _checked(champion: Champion, source: str, file: str) -> None:
         raise Failure(str(error), FAILED) from error
 
 
-def _loaded(name: str, parameters: dict[str, Any], path: Path) -> Any:
+def _loaded(name: str, parameters: dict[str, Any], path: Path, exit_code: int = FAILED) -> Any:
     try:
         return load(name, parameters, child="strategy", folder=path.parent)
     except PersonMustLook as error:
-        raise Failure(str(error), FAILED) from error
+        raise Failure(str(error), exit_code) from error
 
 
 def _relative(name: str, path: Path) -> str:

@@ -35,10 +35,14 @@ def command(period: str, out: str | None, broker: str | None, as_json: bool, sta
 
     One value a minute of live trading, one in 15 minutes of a recording; older than a week one an hour, older
     than 90 days one a day.
+
+    \b
+    Example:
+      paper equity --week --out equity.png
     """
     from workers.paper._account import read_account  # late: the broker's room takes time to import
 
-    series = read_account(broker_of(state_dir, broker), period).series
+    series = read_account(broker_of(state_dir, broker, reads=True), period).series
     if out is not None:
         _draw(series, out)
         click.echo(f"{out}: {len(series)} values")

@@ -23,6 +23,10 @@ def command(as_json: bool, state_dir: str | None) -> None:
     ``reason`` is why: signal, stop, target, trailing, liquidation, kill_switch, shutdown, manual. ``late``: a
     protective order waited for a fresh quote; ``replayed``: from candles of a time that was missed.
     Times are those of the data, UTC.
+
+    \b
+    Example:
+      paper fills --json | tail -1
     """
     show("fills", QUERY, by="at_ms", columns=COLUMNS, state_dir=state_dir, as_json=as_json, shape=_shaped)
 

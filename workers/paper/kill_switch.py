@@ -15,5 +15,9 @@ def command(position: str, broker: str | None, as_json: bool, state_dir: str | N
     """ON: cancel all orders, close all positions, trade no more. OFF: let ``paper resume`` trade again.
 
     Asks nothing: it is for emergencies.
+
+    \b
+    Example:
+      paper kill-switch on
     """
     tell(broker_of(state_dir, broker), KillSwitch(on=position == "on"), as_json=as_json)

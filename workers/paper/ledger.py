@@ -26,6 +26,10 @@ def command(
 
     With --digest: one line that is the same exactly when all orders, fills, funding and ledger rows are the
     same, to the last digit. Only data counts: no wall-clock times, no processes, no sentences.
+
+    \b
+    Example:
+      paper ledger --digest
     """
     if not as_digest:
         show("ledger", QUERY, by="at_ms", columns=COLUMNS, state_dir=state_dir, as_json=as_json, child=broker)

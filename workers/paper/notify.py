@@ -190,9 +190,10 @@ def _tree(named: str) -> dict[str, Any]:
 def _last_tree() -> str | None:
     """Return the tree file of the root that runs, or ran last; None where there was none."""
     try:
-        roots: list[RootEntry] = sorted(known_roots(), key=lambda entry: (not entry.running, -entry.at_ms))
+        known: list[RootEntry] = [entry for entry in known_roots() if not entry.temporary]
     except PlaceError as error:
         raise Failure(str(error)) from error
+    roots = sorted(known, key=lambda entry: not entry.running)
     return roots[0].config if roots else None
 
 

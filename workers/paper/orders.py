@@ -37,6 +37,10 @@ def command(as_json: bool, state_dir: str | None) -> None:
 
     A denied order has a ``code`` and a ``detail``, which says why; what protects an entry names it as its
     ``parent``. Times are those of the data, UTC.
+
+    \b
+    Example:
+      paper orders --json
     """
     show(
         "orders",

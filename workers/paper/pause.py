@@ -15,6 +15,10 @@ def command(strategy: str | None, broker: str | None, as_json: bool, state_dir: 
     """Take no new entries until ``paper resume``; exits, stops and targets go on.
 
     It is kept over restarts, and also reaches a broker that is down now.
+
+    \b
+    Example:
+      paper pause --strategy trend
     """
     books = broker_of(state_dir, broker)
     whose = None if strategy is None else known_strategy(books, strategy)

@@ -30,7 +30,8 @@ def command(
     """Write down the raw frames of a live market.
 
     Each line is {"ts", "direction", "url", "frame"}. A feed replays it with source = "recorded", the file's
-    name, and the same exchange, market and symbol; paper replay does it in one command.
+    name, and the same exchange, market and symbol; paper replay does it in one command. Exit status 1 and no
+    file where no frame came.
 
     \b
     Examples:
@@ -55,4 +56,9 @@ def command(
         raise Failure(str(error), USAGE) from error
     except OSError as error:
         raise Failure(f"--out {out}: {error.strerror}") from error
+    if not frames:
+        raise Failure(
+            f"no frame came from {exchange} for {symbol}, so nothing is kept in {out}:"
+            " is the network there, and does the exchange have this market?"
+        )
     click.echo(f"{frames} frames in {out}")

@@ -25,11 +25,15 @@ def command(broker: str | None, as_json: bool, state_dir: str | None, **periods:
     A trade is a round trip, from flat to flat; what it made is after fees and funding. Sharpe and Sortino are
     annualised, from daily returns of the stored equity (hourly below two weeks). What keeps the broker from
     trading is listed last: ``paper resume`` resets it.
+
+    \b
+    Example:
+      paper report --week --json
     """
     from workers.paper._account import read_account, report  # late: the broker's room takes time to import
 
     period = _one_of([name for name, wanted in periods.items() if wanted])
-    found = report(read_account(broker_of(state_dir, broker), period), period)
+    found = report(read_account(broker_of(state_dir, broker, reads=True), period), period)
     click.echo(json.dumps(found) if as_json else _text(found))
 
 

@@ -16,5 +16,9 @@ def command(strategy: str | None, broker: str | None, as_json: bool, state_dir: 
 
     Not the kill switch: that has to be switched off first. Losses and the high of equity count anew from
     here.
+
+    \b
+    Example:
+      paper resume
     """
     tell(broker_of(state_dir, broker), Resume(strategy=strategy), as_json=as_json)

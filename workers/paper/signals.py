@@ -29,6 +29,10 @@ def command(as_json: bool, state_dir: str | None, limit: int | None, strategy: s
       min_confidence  it is weaker than the tree file wants
       no_change       the position is as wanted already
       late            a live candle that was only caught up with: nothing is entered on it any more
+
+    \b
+    Example:
+      paper signals --limit 20 --strategy strategy
     """
     newest = "" if limit is None else f" WHERE id > (SELECT max(id) FROM signals) - {limit}"
     show(

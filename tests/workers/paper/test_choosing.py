@@ -105,7 +105,7 @@ def test_a_champion_of_a_users_file_is_found_from_anywhere(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("c.json", "--set", "fats=7"), 1, "did you mean 'fast'?"),
+        (("c.json", "--set", "fats=7"), 2, "did you mean 'fast'?"),
         (("c.json", "--set", "fast"), 2, "write key=value"),
         (("c.yaml",), 2, "name a .json or a .toml file"),
         (("there.json",), 1, "exists already"),
@@ -241,3 +241,24 @@ def test_init_needs_a_strategy_to_replace(here: Path) -> None:
     """In a tree of something else there is none."""
     with pytest.raises(ValueError, match="no strategy to replace"):
         _strategy_template.apply("[supervisor]\n", "mine.py", here)
+
+
+@pytest.mark.req("T4")
+def test_a_champion_was_created_for_a_timeframe_that_there_is_not(here: Path) -> None:
+    """Refused with 2 and what is allowed; no file is left."""
+    result = create("c.json", "--timeframe", "1zz")
+
+    assert result.exit_code == 2
+    assert "'1m', '5m', '15m', '1h', '4h', '1D'" in result.stderr
+    assert [] == list(here.iterdir())
+
+
+def test_a_recording_without_a_frame_was_a_success_and_left_an_empty_file(here: Path) -> None:
+    """Exit 1 and a sentence where nobody answers, and no file."""
+    nowhere = ("--ws-url", "ws://127.0.0.1:1", "--rest-url", "http://127.0.0.1:1")
+    words = ("--exchange", "binance", "--symbol", "BTC/USDT", "--minutes", "0.002", *nowhere)
+    result = run("record", *words, "--out", "x.ws.jsonl")
+
+    assert result.exit_code == 1
+    assert "no frame came from binance for BTC/USDT" in result.stderr
+    assert [] == list(here.iterdir())

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,6 +15,7 @@ from protocol.codec import INSTRUCTIONS
 from protocol.journal import Journal, open_readonly, read_records
 from protocol.messages.instruction import CancelOrder, Instruction, KillSwitch, Pause, PlaceOrder, Resume
 from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, EquityFraction, Quantity, WholePosition
+from protocol.places import RootEntry, register
 from tests.workers.broker.bench import BTC, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import _telling, cli
@@ -207,6 +209,81 @@ def test_an_outcome_is_printed_as_json(books: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads(result.stdout)["outcome"] == "denied: unknown_order"
 
 
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No root is known but those of this test."""
+    monkeypatch.setenv("SUPERVISOR_RUNTIME_DIR", str(tmp_path / "run"))
+
+
+def _ended(state_dir: Path, ended_ms: int) -> None:
+    register(RootEntry(0, 0, str(state_dir), "demo", "/run/x", 1, ended_ms=ended_ms))
+
+
+@pytest.mark.req("O6")
+@pytest.mark.parametrize("words", [("pause",), ("kill-switch", "on"), ("cancel", "x"), ("order", "buy", "1")])
+def test_an_instruction_went_silently_to_whatever_root_had_started_last(
+    books: Path, registry: None, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    """With nothing running and several candidates: exit 2, both are named, and nothing is written."""
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 2, result.output
+    assert "--state-dir" in result.output and str(books) in result.output
+    assert told(books) == []
+
+
+@pytest.mark.req("O6")
+def test_the_only_root_there_ever_was_is_told_and_named(books: Path, registry: None) -> None:
+    """One candidate: the instruction is written, and stderr says where."""
+    _ended(books, 2)
+
+    result = CliRunner().invoke(cli, ["pause"])
+
+    assert result.exit_code == 0, result.output
+    assert str(books) in result.stderr
+    assert told(books) == [Pause()]
+
+
+def test_books_were_read_without_a_word_about_whose(books: Path, registry: None, tmp_path: Path) -> None:
+    """A reading command takes those of the root that ended last, and says so on stderr only."""
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+
+    result = CliRunner().invoke(cli, ["fills", "--json"])
+
+    assert result.exit_code == 0, result.output
+    assert f"no root is running; this is about the one that ended last, on {books}" in result.stderr
+    assert "no root" not in result.stdout
+
+
+@pytest.mark.parametrize("words", [("fills",), ("ledger",), ("report",), ("equity",), ("positions",)])
+def test_commands_that_read_books_did_not_take_the_tree_file(
+    books: Path, registry: None, words: tuple[str, ...]
+) -> None:
+    """With --config: the state directory is the one that the file names, beside it."""
+    tree = books.parent / "tree.toml"
+    worker = 'id = "w"\ncommand = ["true"]\n'
+    tree.write_text(f'[supervisor]\nstate_dir = "{books.name}"\n[[child]]\n{worker}')
+
+    result = CliRunner().invoke(cli, [*words, "--config", str(tree)])
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+
+
+def test_a_tree_file_that_is_not_there_is_a_mistake_in_usage(registry: None) -> None:
+    """Exit status 2 and the supervisor's sentence."""
+    result = CliRunner().invoke(cli, ["fills", "--config", "nowhere.toml"])
+
+    assert result.exit_code == 2
+    assert "nowhere.toml" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("outcome", "code", "detail"),
     [
@@ -260,3 +337,31 @@ def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str) -> None:
 
     assert (result.exit_code, told(books)) == (2, [])
     assert "--symbol is empty" in result.stderr
+
+
+@pytest.mark.parametrize("name", sorted(cli.list_commands(click.Context(cli))))
+def test_some_helps_had_no_example(name: str) -> None:
+    """Each command has one, a group in each of its own; all that read books take --config and --state-dir."""
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    parts = list(command.commands.values()) if isinstance(command, click.Group) else [command]
+
+    assert all("Example" in (part.help or "") for part in parts)
+    options = {option for part in parts for one in part.params for option in one.opts}
+    if "--state-dir" in options:
+        assert "--config" in options
+
+
+@pytest.mark.parametrize("words", [("report",), ("equity",), ("backup", "copy.db")])
+def test_reading_commands_do_not_ask_which_root_ran(
+    books: Path, registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """Several ran before: the one that ended last is read, and named on stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    _ended(books, 2)
+    _ended(tmp_path / "other", 1)
+    result = CliRunner().invoke(cli, words)
+
+    assert result.exit_code == 0, result.output
+    assert str(books) in result.stderr

@@ -25,6 +25,7 @@ class Tape:
     """A file of frames, one JSON object a line, in order of receipt; compressed if named .gz."""
 
     def __init__(self, path: Path, wall_ms: Callable[[], int]) -> None:
+        self._path = path
         self._file = _opened(path)
         self._wall_ms = wall_ms
         self.frames = 0
@@ -37,8 +38,10 @@ class Tape:
         self.frames += direction == "in"
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write what is left; a file into which no frame came is removed."""
         self._file.close()
+        if not self.frames:
+            self._path.unlink(missing_ok=True)
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -61,6 +61,10 @@ async def test_surroundings(rig: Rig, tmp_path: Path) -> None:
     ]
 
 
+OF_THE_C_LIBRARY = 1 << 31 | 1 << 32
+"""Signals 32 and 33. glibc's posix_spawn may leave them ignored, and no program can change that."""
+
+
 @pytest.mark.req("S10")
 @with_rig
 async def test_nothing_is_inherited(rig: Rig) -> None:
@@ -70,7 +74,8 @@ async def test_nothing_is_inherited(rig: Rig) -> None:
     pid = await rig.runs(command("c", 3, "sleep", "1000"))
 
     assert (await rig.last_words("c", 1)).split() == ["0", "1", "2", "3"]  # the last one is that of ls
-    assert (await rig.last_words("c", 2)).split()[1::2] == ["0000000000000000", "0000000000000000"]
+    blocked, ignored = (int(mask, 16) for mask in (await rig.last_words("c", 2)).split()[1::2])
+    assert (blocked, ignored & ~OF_THE_C_LIBRARY) == (0, 0)
     assert os.getsid(pid) == pid
 
 

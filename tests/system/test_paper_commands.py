@@ -55,7 +55,8 @@ def test_what_a_running_tree_is_told_is_done(start: Start, tmp_path: Path, state
     wait_until(lambda: paper(state_dir, "report").exit_code == 0, what="a price", state=root.said)
 
     assert told(state_dir, "pause") == "done"
-    assert told(state_dir, "order", "buy", "0.01", "--yes") == "denied"
+    why = "denied: paused, no new entries: operator, paused by cli"
+    assert told(state_dir, "order", "buy", "0.01", "--yes") == why
     assert [one["code"] for one in listed(state_dir, "orders")] == ["paused"]
     assert told(state_dir, "resume") == "done"
 
@@ -76,7 +77,7 @@ def test_what_a_running_tree_is_told_is_done(start: Start, tmp_path: Path, state
     assert (report["trades"], list(report["by_reason"])) == (1, ["kill_switch"])
     ends = {one["client_order_id"]: (one["status"], one["code"]) for one in listed(state_dir, "orders")}
     assert [ends[first][0], ends[second]] == ["cancelled", ("cancelled", "kill_switch")]
-    assert told(state_dir, "order", "buy", "0.01", "--yes") == "denied"
+    assert told(state_dir, "order", "buy", "0.01", "--yes").startswith("denied: ")
 
     refused = paper(state_dir, "run", "feed", "--config", str(file))
     assert (refused.exit_code, "a root runs on" in refused.output) == (1, True)

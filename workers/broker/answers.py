@@ -14,6 +14,7 @@ from workers.broker.office import Office
 from workers.broker.orders import NEXT, Happened, OrderState, WorkingOrder
 from workers.broker.reconciliation import Difference, Gone, differences
 from workers.broker.risk import RECONCILIATION, VENUE
+from workers.broker.state import Owed
 from workers.broker.venue import (
     Accepted,
     Answer,
@@ -45,7 +46,8 @@ class Answers:
             case Standing():
                 self._reconcile(answer)
             case Funded():
-                self._clerk.settle(answer.symbol, answer.at_ms, answer.rate)
+                told = Owed(answer.symbol, answer.at_ms, answer.quantity, answer.mark)
+                self._clerk.settle(answer.symbol, answer.at_ms, answer.rate, told)
             case Executed():
                 self._executed(answer)
             case Accepted() | Rejected() | Triggered() | Ended():
@@ -58,6 +60,8 @@ class Answers:
         if order is None or (order.state, happened) not in NEXT:
             # Repeated, or overtaken by another answer.
             self._odd(answer.client_order_id, happened.value, order)
+        elif isinstance(answer, Ended) and answer.filled not in (None, order.filled):
+            self._missed(order, happened.value)
         elif isinstance(answer, Ended) and happened is Happened.CANCELLED:
             self._desk.ended(order, answer.code)
         elif happened is Happened.ACCEPTED:
@@ -73,9 +77,7 @@ class Answers:
             self._odd(told.client_order_id, "filled", order, filled=told.filled)
             return
         if told.filled - told.quantity != order.filled:
-            # One in between has not come, and its price is unknown: the next standing brings it.
-            self._odd(told.client_order_id, "filled", order, filled=told.filled, missed=True)
-            self._halt(f"an execution of order {told.client_order_id} was missed")
+            self._missed(order, "filled")
             return
         self._state.at_ms = max(self._state.at_ms, told.at_ms)
         self._clerk.fill(order, told.quantity, told.price, told.liquidity, paid=told.fee)
@@ -91,7 +93,8 @@ class Answers:
             self._settle(difference)
         critical = [str(difference) for difference in found if difference.critical]
         if critical:
-            self._halt("; ".join(critical))
+            why = f"the books differ from the venue's account: {'; '.join(critical)}"
+            self._risk.curb(RECONCILIATION, detail=why)
         self._notes.log("INFO", "reconciled", differences=len(found), critical=len(critical))
         self._risk.lift(VENUE, "the account was compared with the venue's")
 
@@ -107,11 +110,13 @@ class Answers:
         if order.state is not OrderState.SUBMITTED:
             self._desk.ended(order, "gone_at_venue")
         elif not order.reduce_only:
-            # It never arrived, and what it saw is over. An exit stays, and is sent again.
-            self._clerk.move(order, Happened.REJECTED, "never_arrived", str(difference))
+            # What it saw is over; is it on its way still, the cancel follows it. An exit is sent again.
+            self._clerk.withdraw(order, "never_arrived")
 
-    def _halt(self, why: str) -> None:
-        self._risk.curb(RECONCILIATION, detail=f"the books differ from the venue's account: {why}")
+    def _missed(self, order: WorkingOrder, what: str) -> None:
+        """An execution has not come, and its price is unknown: the next standing brings it."""
+        self._odd(order.client_order_id, what, order, missed=True)
+        self._risk.curb(VENUE, detail=f"an execution of order {order.client_order_id} was missed")
 
     def _odd(self, name: str, what: str, order: WorkingOrder | None, **facts: Any) -> None:
         state = None if order is None else order.state.value

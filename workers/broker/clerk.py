@@ -299,22 +299,25 @@ class Clerk:
             cash = self._state.books.cash0
             self._notes.flows(self._state, (Flow("deposit", cash, cash),), "deposit", at_ms)
 
-    def settle(self, symbol: str, at_ms: int, rate: Decimal) -> None:
-        """Book a funding that was told, or the one that waited for its rate."""
+    def settle(self, symbol: str, at_ms: int, rate: Decimal, told: Owed | None = None) -> None:
+        """Book a funding that was told, or the one that waited for its rate.
+
+        ``told`` is what the venue says was held then, and at which mark; None: what is held here now.
+        """
         state = self._state
         for owed in state.owed:
             if owed.symbol == symbol and abs(owed.at_ms - at_ms) < SAME_EVENT_MS:
                 state.owed.remove(owed)
                 self._fund(owed.symbol, owed.at_ms, rate, owed)
                 return
-        self.fund(symbol, at_ms, rate)
+        self.fund(symbol, at_ms, rate, told)
 
-    def fund(self, symbol: str, at_ms: int, rate: Decimal | None) -> None:
+    def fund(self, symbol: str, at_ms: int, rate: Decimal | None, told: Owed | None = None) -> None:
         """Book a funding time, once; without a rate it pends."""
         last = self._state.funded_ms.get(symbol)
         if last is None or at_ms - last >= SAME_EVENT_MS:
             self._state.funded_ms[symbol] = at_ms
-            self._fund(symbol, at_ms, rate)
+            self._fund(symbol, at_ms, rate, told)
 
     def _fund(self, symbol: str, at_ms: int, rate: Decimal | None, owed: Owed | None = None) -> None:
         # On what is held, or was when it was owed.

@@ -37,7 +37,7 @@ from workers.broker.intake import MarketInbox, StrategyInbox, Taken
 from workers.broker.money import text
 from workers.broker.notes import Notes
 from workers.broker.office import Office, furnish
-from workers.broker.risk import STORAGE, Risk
+from workers.broker.risk import STORAGE, VENUE, Risk
 from workers.broker.rules import Rules
 from workers.broker.state import BrokerState
 from workers.broker.state import Instructed as Cursor
@@ -141,6 +141,11 @@ class BrokerCore:
     def answer(self, answers: Sequence[Answer]) -> None:
         """Take what a venue outside has answered, oldest first; ``step`` is wanted then."""
         self._answered.extend(answers)
+
+    @property
+    def unreconciled(self) -> bool:
+        """Whether a venue outside has to say how the account stands there; entries are refused until then."""
+        return self._state.trading.has(VENUE)
 
     def instructed(self, journal: str) -> int:
         """Return the seq up to which the instructions of a journal were taken; 0 for another journal."""

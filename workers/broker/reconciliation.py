@@ -2,7 +2,7 @@
 
 ```
 difference                       what is done                                            critical
-order unknown to the venue       was submitted only: an entry ends, an exit is sent again     no
+order unknown to the venue       was submitted only: an entry is cancelled, an exit sent again no
                                  was at work there: it ended there, so it ends here           no
 order unknown to us              nothing; it is not ours to touch                            yes
 order filled otherwise           nothing; no execution explains it                           yes

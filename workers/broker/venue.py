@@ -31,7 +31,7 @@ class Venue(Protocol):
 
     @property
     def outside(self) -> bool:
-        """Whether it keeps an account of its own, which is compared with our books at each start."""
+        """Whether the account is kept there: it is then compared with our books at each start."""
         ...
 
     def submit(self, order: WorkingOrder, *, travels: bool) -> WorkingOrder:
@@ -111,23 +111,30 @@ class Executed(Struct, frozen=True, tag="executed", kw_only=True):
 
 
 class Ended(Struct, frozen=True, tag="ended"):
-    """What was left of an order is over: cancelled, by whomever, or its time has passed."""
+    """What was left of an order is over: cancelled, by whomever, or its time has passed.
+
+    ``filled`` is all that was filled of it (CumQty): it does not end before that is on the books. None: not
+    told.
+    """
 
     client_order_id: str
+    filled: Decimal | None = None
     how: Literal["cancelled", "expired"] = "cancelled"
     code: str | None = None
 
 
 class Funded(Struct, frozen=True, tag="funded"):
-    """Funding at a time was booked there at this rate, on the quantity held then."""
+    """Funding at a time was booked there, at this rate on this signed quantity, at this mark."""
 
     symbol: str
     at_ms: int
     rate: Decimal
+    quantity: Decimal
+    mark: Decimal
 
 
 class Standing(Struct, frozen=True, tag="standing", kw_only=True):
-    """The account as the venue has it: asked at each start, and after a connection was lost.
+    """The account as the venue has it: asked while ``BrokerCore.unreconciled`` and after a lost connection.
 
     ``orders``: what is open there, and how much of each was filled. ``positions``: signed quantities of the
     base currency; what is not named is flat. ``cash``: None where it cannot be compared. ``executions``:

@@ -167,8 +167,8 @@ def test_a_limit_that_sells_is_filled_strictly_through_too(limit: str, fills: in
 
 @pytest.mark.req("B2")
 def test_funding_inside_a_candle_is_booked_at_its_close_and_mark() -> None:
-    """On what is held then."""
-    market = [candle(1, "100"), candle(2, "100", "110"), candle(3, "200")]
+    """On what is held then; not only when another candle comes."""
+    market = [candle(1, "100"), candle(2, "100", "110")]
     due = MINUTE + 30_000
     bench = traded(market, order(1, size=ONE), funding=[Due(due, D("0.01"))])
 

@@ -82,7 +82,7 @@ history = 5
 """
 PAPER = (sys.executable, "-c", "from workers.paper import main; main()")
 MOST_RESIDENT = 40 * 1024 * 1024
-# An entry that came before the broker knew the market is denied; the next row, a minute later, is a new chance.
+# An entry that came before the broker knew the market is denied; the next row, a minute later, is a chance.
 NEXT_ROW_S = 100
 
 

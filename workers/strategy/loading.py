@@ -97,11 +97,6 @@ def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
     return f"{name}:{found[0]}"
 
 
-def source_of(kind: type[Strategy]) -> Path:
-    """Return the file that a strategy's class stands in."""
-    return Path(inspect.getfile(kind))
-
-
 def _own(name: str, key: str, folder: Path) -> type[Strategy]:
     where, separator, class_name = name.rpartition(":")
     if not separator or not where or not class_name:

@@ -82,6 +82,8 @@ history = 5
 """
 PAPER = (sys.executable, "-c", "from workers.paper import main; main()")
 MOST_RESIDENT = 40 * 1024 * 1024
+# An entry that came before the broker knew the market is denied; the next row, a minute later, is a chance.
+NEXT_ROW_S = 100
 
 
 def exchange_of(session: Session, **more: Any) -> LocalExchange:
@@ -130,7 +132,9 @@ def test_a_live_candle_becomes_a_trade_at_the_broker(
     with in_thread(exchange_of(SESSIONS[name])) as local:
         root = begin(start, tree_file, name, local)
         root.wait_ready(["broker", "strategy", "feed"])
-        wait_until(lambda: fills(root), 40, what="a fill", state=lambda: (feed_of(root), root.said()[-2000:]))
+        wait_until(
+            lambda: fills(root), NEXT_ROW_S, what="a fill", state=lambda: (feed_of(root), root.said()[-2000:])
+        )
         [fill, *_] = fills(root)
         counters = feed_of(root)["counters"]
         resident = psutil.Process(feed_of(root)["pid"]).memory_info().rss
@@ -159,7 +163,7 @@ def test_a_silent_exchange_ends_the_feed_as_stale_and_the_supervisor_starts_it_a
         found = wait_until(ended, 30, what="the feed to end", state=lambda: feed_of(root))
         assert (75, "stale") == (found["last_exit"]["code"], found["last_exit"]["reason"])
         silent.faults = Faults()
-        wait_until(lambda: fills(root), 40, what="a fill afterwards", state=lambda: feed_of(root))
+        wait_until(lambda: fills(root), NEXT_ROW_S, what="a fill afterwards", state=lambda: feed_of(root))
         assert 1 == root.children()["broker"]["incarnation"]
         assert root.interrupt() == 0
 

@@ -129,7 +129,7 @@ def command(
     books = broker_of(state_dir, broker)
     order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:
-        click.confirm(f"{_shown(order)}\nPlace this order with {books.stem}?", abort=True, err=True)
+        click.confirm(f"{_shown(order, expires_in)}\nPlace this order with {books.stem}?", abort=True, err=True)
     tell(books, PlaceOrder(order=order, expires_in_ms=expires_in), as_json=as_json)
 
 
@@ -177,7 +177,7 @@ def _symbol(books: Path) -> str:
     return marks[0]
 
 
-def _shown(order: Order) -> str:
+def _shown(order: Order, expires_in_ms: int | None) -> str:
     """Write an order for the eye: what is not said is left out."""
     lines = [f"  {order.side} {_size(order.size)} {order.symbol}, {order.kind.replace('_', ' ')}"]
     prices: dict[str, Decimal | Level | None] = {"limit": order.limit, "stop": order.stop}
@@ -189,6 +189,8 @@ def _shown(order: Order) -> str:
     flags.append(order.reduce_only and "reduce only")
     if words := [flag for flag in flags if flag]:
         lines.append(f"  {', '.join(words)}")
+    if expires_in_ms is not None:
+        lines.append(f"  expires {Decimal(expires_in_ms) / 1000:f} s after it is taken on, in time of the data")
     return "\n".join(lines)
 
 

@@ -24,8 +24,9 @@ import msgspec
 
 from protocol.messages.market import Candle, Instrument
 from workers.strategy.api import Context, Intent, Position, Stance, Strategy, Withdraw
-from workers.strategy.evaluation import Failure, Wish, asked
+from workers.strategy.evaluation import Failure, asked
 from workers.strategy.orders import DIRECTION
+from workers.strategy.wishes import Wish
 
 Make = Callable[[], Strategy]
 AT_LEAST: Final = 2

@@ -11,6 +11,7 @@ from workers.shared.exits import PersonMustLook
 from workers.strategy.book import Book
 
 VERSION: Final = 2
+LARGEST_SNAPSHOT: Final = 4 * 1024 * 1024
 
 
 class Tally(msgspec.Struct):
@@ -75,15 +76,24 @@ class UnreadableState(PersonMustLook):
 class BadSnapshot(PersonMustLook):
     """What the strategy knows cannot be kept: going on would forget it at the next restart."""
 
-    def __init__(self, strategy: str, error: Exception) -> None:
-        super().__init__(strategy, error)
-        self.strategy, self.error = strategy, error
+    def __init__(self, strategy: str, problem: str) -> None:
+        super().__init__(strategy, problem)
+        self.strategy, self.problem = strategy, problem
 
     def __str__(self) -> str:
         return (
-            f"{self.strategy}.snapshot: {type(self.error).__name__}: {self.error}; return plain values only"
+            f"{self.strategy}.snapshot: {self.problem}; return a dict of plain values only"
             " (numbers, strings, lists, dicts), then restart the strategy"
         )
+
+
+def plain(snapshot: Any) -> dict[str, Any]:
+    """Return what user code wants kept, if it can be read back. Raises TypeError or ValueError."""
+    if not isinstance(snapshot, dict) or not all(type(key) is str for key in snapshot):
+        raise TypeError(f"a dict with strings as keys is needed, found {repr(snapshot)[:100]}")
+    if (size := len(_ENCODER.encode(snapshot))) > LARGEST_SNAPSHOT:
+        raise ValueError(f"it has {size} bytes, at most {LARGEST_SNAPSHOT} are kept with each commit")
+    return snapshot
 
 
 def encode(state: StrategyState) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from tests.support.exchange.capture import Frame
 
@@ -22,7 +24,10 @@ class Faults:
     new connections are turned away. ``shutdown_after``: after so many frames the exchange says that it
     goes away. ``out_of_order``: of every two frames the second comes first. ``burst_s``: frames are kept
     back so long, then come all at once. ``skew_ms``: the exchange's clock is so far ahead of ours; its script
-    and its answers go by it (``LocalExchange.clock_ms``).
+    and its answers go by it (``LocalExchange.clock_ms``). ``paired``: two candles come in one frame, where
+    the exchange's form has a list for them. ``untrusted``: a server with TLS shows a certificate that nobody
+    trusts. ``nameless``: its name does not resolve (``names``). Whoever is connected when new connections
+    become impossible loses theirs.
     """
 
     garbage: bool = False
@@ -39,6 +44,23 @@ class Faults:
     out_of_order: bool = False
     burst_s: float = 0.0
     skew_ms: int = 0
+    paired: bool = False
+    untrusted: bool = False
+    nameless: bool = False
+
+    @property
+    def shut(self) -> bool:
+        """Whether nobody can connect."""
+        return self.refuse or self.untrusted or self.nameless
+
+
+def together(several: Iterable[Faults]) -> Faults:
+    """Return all of them at once; where two set the same, the later one counts."""
+    well, found = Faults(), dict[str, Any]()
+    for faults in several:
+        values = {field.name: getattr(faults, field.name) for field in fields(faults)}
+        found |= {name: value for name, value in values.items() if value != getattr(well, name)}
+    return replace(well, **found)
 
 
 GARBAGE = (
@@ -73,6 +95,29 @@ class Shuffle:
         if held is not None:
             return (frame, held)
         if faults.out_of_order:
+            self._held = frame
+            return ()
+        return (frame,)
+
+
+class Pairs:
+    """Sends every two candles of a connection in one frame while the fault lasts; none is lost.
+
+    For exchanges whose frames name a ``topic`` and hold a list as ``data`` (Bybit).
+    """
+
+    def __init__(self) -> None:
+        self._held: Frame | None = None
+
+    def joined(self, frame: Frame, faults: Faults) -> tuple[Frame, ...]:
+        """Return what is sent now."""
+        if '"topic":"kline' not in frame.text:
+            return (frame,)
+        held, self._held = self._held, None
+        if held is not None:
+            first, second = json.loads(held.text), json.loads(frame.text)
+            return (replace(frame, text=json.dumps({**second, "data": first["data"] + second["data"]})),)
+        if faults.paired:
             self._held = frame
             return ()
         return (frame,)

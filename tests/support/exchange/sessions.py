@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.support.exchange.capture import MINUTE_MS, Capture, Frame, answer, made, recorded, shifted
 from tests.support.exchange.history import past
+from tests.support.exchange.server import now_ms
 from workers.feed.exchanges.events import BestQuote
 from workers.feed.exchanges.port import Market
 from workers.feed.exchanges.symbols import pair
@@ -83,11 +83,6 @@ SESSIONS: dict[str, Session] = {
         Session("okx", "spot", "BTC/USDT", "30218", ("okx_2022-05-13", "made/okx-candles")),
     )
 }
-
-
-def now_ms() -> int:
-    """Return UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 GRIDS: Mapping[str, str] = {

@@ -46,6 +46,16 @@ class OtherParameters(Strategy):
 class Endless(Strategy):
     warmup = "all of them"
 
+class Greedy(Strategy):
+    warmup = 10**6
+
+class Fancy(Strategy):
+    version = "2"
+
+class Rude(Strategy):
+    def __init__(self, parameters):
+        raise KeyboardInterrupt("no")
+
 NotAClass = 3
 """
 
@@ -56,6 +66,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "typo.py").write_text("x = 1\ny = = 2\n")
     (tmp_path / "quits.py").write_text("raise SystemExit(3)")
+    (tmp_path / "rude.py").write_text("raise KeyboardInterrupt")
     return tmp_path
 
 
@@ -106,7 +117,11 @@ def test_class_in_a_package() -> None:
         ("mine.py:NoSuper", "does not call super().__init__(parameters)"),
         ("mine.py:OtherArguments", "on_candle is called as on_candle(self, context, candle): too many"),
         ("mine.py:OtherParameters", "its Parameters are no subclass of StrategyParameters"),
-        ("mine.py:Endless", "its warmup is 'all of them', not a number of candles"),
+        ("mine.py:Endless", "its warmup is 'all of them'; allowed: a number of candles up to 100000"),
+        ("mine.py:Greedy", "its warmup is 1000000; allowed: a number of candles up to 100000"),
+        ("mine.py:Fancy", "its version is '2'; allowed: a whole number"),
+        ("mine.py:Rude", "its constructor raised KeyboardInterrupt: no"),
+        ("rude.py:Mine", "importing it raised KeyboardInterrupt"),
         ("typo.py:Mine", "importing it raised SyntaxError: invalid syntax (typo.py, line 2)"),
         ("no.such.package:Mine", "No module named"),
         ("workers.strategy.ma_cross:Nothing", "no such class"),

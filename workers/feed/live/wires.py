@@ -116,6 +116,11 @@ class Wires:
         wire.reconnect.good()
         wire.trouble = None
 
+    def traded(self, wire: Wire, now: float) -> None:
+        """Learn that a new trade came over a connection."""
+        if wire.clocks is not None:
+            wire.clocks.traded(now)
+
     def silence(self, now: float) -> float:
         """Return for how many seconds nothing came over connections that stand or stood."""
         return 0.0 if self._silent_since is None else now - self._silent_since

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 from protocol.messages.market import Instrument, OnEnd
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
-from workers.feed.live import sessions
+from workers.feed.live import kept
 from workers.feed.live.hours import Hours
 from workers.feed.through_ccxt import library
 from workers.feed.through_ccxt.exchange import PREFIX
@@ -195,8 +195,8 @@ def _check_calendar(config: FeedConfig, child: str) -> None:
         return
     if config.hours is not None:
         raise _refused(child, "calendar", config.calendar, "hours say the same: leave one of them out")
-    if not sessions.installed():
-        raise _refused(child, "calendar", config.calendar, sessions.EXTRA_MISSING)
+    if not kept.installed():
+        raise _refused(child, "calendar", config.calendar, kept.EXTRA_MISSING)
 
 
 def _check_ccxt(config: FeedConfig, child: str) -> None:

@@ -23,9 +23,10 @@ from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.core import LiveCore
 from workers.feed.live.hours import Calendar
 from workers.feed.live.internet import Internet
+from workers.feed.live.kept import kept_calendar
 from workers.feed.live.network import Network, Unreachable
 from workers.feed.live.service import LiveService
-from workers.feed.live.sessions import Sessions, kept_calendar
+from workers.feed.live.sessions import Sessions
 from workers.feed.live.settings import LiveSettings
 from workers.feed.live.state import LiveState, restored
 from workers.feed.through_ccxt.exchange import PREFIX
@@ -125,7 +126,7 @@ def settings_of(config: FeedConfig, market: Market) -> LiveSettings:
 
 def _hours(config: FeedConfig) -> Calendar | None:
     if config.calendar:
-        return Sessions(kept_calendar(config.calendar))
+        return Sessions(config.calendar, kept_calendar(config.calendar), wall_ms())
     return None if config.hours is None else config.hours.as_hours()
 
 

@@ -1,108 +1,100 @@
-"""Opening hours from a kept calendar: the library exchange_calendars (the extra ``calendar``)."""
+"""Opening hours from a kept calendar (the extra ``calendar``): when each session begins and ends."""
 
 from __future__ import annotations
 
-import importlib.util
+import threading
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
+
+from loguru import logger
 
 from workers.shared.exits import PersonMustLook
 
-EXTRA_MISSING: Final = "exchange_calendars is not installed: pip install 'supervisor-tree[calendar]'"
-BEHIND: Final = timedelta(days=40)
-AHEAD: Final = timedelta(days=300)
-"""To read a calendar takes a second or two, which the loop should not meet often."""
+BEHIND: Final = timedelta(days=800)
+"""The longest past that is ever caught up with: 700 candles of a day."""
+AHEAD: Final = timedelta(days=400)
+RENEW: Final = timedelta(days=200)
+"""With less than this ahead, the calendar is read again, once a day."""
 DAY_MS: Final = 86_400_000
+MILLISECOND: Final = timedelta(milliseconds=1)
 
-Load = Callable[[date, date], Sequence[tuple[int, int]]]
-"""From the first to the last day: when each session opens and closes (UTC ms), in order, without overlap."""
+Later = Callable[[Callable[[], None]], None]
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is known of a calendar: ``sessions`` (UTC ms, in order, without overlap) of these days."""
+
+    first: date
+    last: date
+    sessions: Sequence[tuple[int, int]]
+
+
+Load = Callable[[date, date], Span]
+"""From the first and last day that are wished for to what there is. Raises BadCalendar."""
 
 
 class BadCalendar(PersonMustLook):
-    """No calendar of this name is known."""
+    """A calendar is not known, or not far enough."""
 
     def __init__(self, *, name: str, found: str) -> None:
         super().__init__(name, found)
         self.name, self.found = name, found
 
     def __str__(self) -> str:
-        return f"calendar {self.name!r}: {self.found}; a name is an exchange's MIC such as XNYS"
+        return f"calendar {self.name!r}: {self.found}"
 
 
 class Sessions:
-    """A calendar of sessions, of which those around the time asked for are kept."""
+    """A calendar of sessions, read for years around ``at_ms``, which takes seconds; again by ``later``."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._from_ms = self._to_ms = 0
+    def __init__(self, name: str, load: Load, at_ms: int, later: Later | None = None) -> None:
+        self._name, self._load = name, load
+        self._later = _in_a_thread if later is None else later
         self._edges: list[int] = []
+        self._from_ms = self._to_ms = self._renew_ms = 0
+        self._read(at_ms)
 
     def open_at(self, at_ms: int) -> bool:
-        """Whether trading is on at this UTC time."""
+        """Whether trading is on at this UTC time; before all that is known: yes. Raises BadCalendar."""
         self._know(at_ms)
-        return bisect_right(self._edges, at_ms) % 2 == 1
+        return at_ms < self._from_ms or bisect_right(self._edges, at_ms) % 2 == 1
 
     def next_change_ms(self, at_ms: int) -> int | None:
-        """Return the next time at which it opens or closes; None: not for months."""
+        """Return the next time at which it opens or closes, or at which the calendar is to be asked again."""
         self._know(at_ms)
         place = bisect_right(self._edges, at_ms)
-        return self._edges[place] if place < len(self._edges) else None
+        return self._edges[place] if place < len(self._edges) else self._to_ms
 
     def _know(self, at_ms: int) -> None:
-        # Two weeks ahead must be there, for no market is closed as long.
-        if self._from_ms + DAY_MS <= at_ms <= self._to_ms - 14 * DAY_MS:
-            return
+        if at_ms >= self._renew_ms:
+            self._renew_ms = at_ms + DAY_MS
+            self._later(lambda: self._read(at_ms))
+        if at_ms >= self._to_ms:
+            last = datetime.fromtimestamp(self._to_ms / 1000, tz=UTC).date()
+            raise BadCalendar(
+                name=self._name, found=f"known until {last} only: install a newer exchange_calendars"
+            )
+
+    def _read(self, at_ms: int) -> None:
         today = datetime.fromtimestamp(at_ms / 1000, tz=UTC).date()
-        first, last = today - BEHIND, today + AHEAD
-        self._edges = [edge for session in self._load(first, last) for edge in session]
-        self._from_ms, self._to_ms = _midnight_ms(first), _midnight_ms(last)
+        span = self._load(today - BEHIND, today + AHEAD)
+        self._edges = [edge for session in span.sessions for edge in session]
+        self._from_ms, self._to_ms = _midnight_ms(span.first), _midnight_ms(span.last)
+        self._renew_ms = max(self._to_ms - RENEW // MILLISECOND, at_ms + DAY_MS)
 
 
-def installed() -> bool:
-    """Whether the extra is there; nothing is imported to find out."""
-    return importlib.util.find_spec("exchange_calendars") is not None
-
-
-def kept_calendar(name: str) -> Load:
-    """Return what reads the calendar ``name``. Raises BadCalendar."""
-    # Late: it brings pandas.
-    import exchange_calendars
-
-    if name not in exchange_calendars.get_calendar_names():
-        raise BadCalendar(name=name, found="no such calendar")
-
-    def load(first: date, last: date) -> Sequence[tuple[int, int]]:
+def _in_a_thread(read: Callable[[], None]) -> None:
+    def told() -> None:
         try:
-            table = exchange_calendars.get_calendar(name, start=first, end=last).schedule
-        except ValueError:
-            # The holidays of some are known to the end of the year only.
-            table = _to_the_end_of_the_year(name, first, (first + BEHIND).year)
-        return [session for row in table.itertuples() for session in _halves(row)]
+            read()
+        except BadCalendar as error:
+            logger.warning("calendar not read again: {}", error)
 
-    return load
-
-
-def _to_the_end_of_the_year(name: str, first: date, year: int) -> Any:
-    import exchange_calendars
-
-    try:
-        return exchange_calendars.get_calendar(name, start=first, end=date(year, 12, 31)).schedule
-    except ValueError as error:
-        raise BadCalendar(name=name, found=str(error)) from error
-
-
-def _halves(row: Any) -> tuple[tuple[int, int], ...]:
-    opens, closes = _ms(row.open), _ms(row.close)
-    # A market without a break at noon has no time there.
-    if row.break_start != row.break_start:
-        return ((opens, closes),)
-    return ((opens, _ms(row.break_start)), (_ms(row.break_end), closes))
-
-
-def _ms(at: Any) -> int:
-    return round(float(at.timestamp()) * 1000)
+    threading.Thread(target=told, name="calendar", daemon=True).start()
 
 
 def _midnight_ms(day: date) -> int:

@@ -26,7 +26,6 @@ from workers.feed.exchanges.reading import (
     member,
     number_at,
     optional_number,
-    sequence,
     side,
     told,
 )
@@ -136,7 +135,7 @@ class CcxtExchange:
 
 
 class CcxtSession:
-    """Reads ``{"trades": [...], "size": "1"}``, ``{"ticker": {...}, "size": "1"}`` and ``{"bad": "..."}``."""
+    """Reads ``{"trade": {...}, "size": "1"}``, ``{"ticker": {...}, "size": "1"}`` and ``{"bad": "..."}``."""
 
     def parse(self, text: str | bytes) -> tuple[Event, ...]:
         """Return what the library told. Raises BadFrame."""
@@ -144,8 +143,8 @@ class CcxtSession:
         if "bad" in frame:
             raise BadFrame("ccxt", frame["bad"])
         size = _above_zero(number_at(frame, "size"))
-        if "trades" in frame:
-            return tuple(_print(mapping(row), size) for row in sequence(frame["trades"]))
+        if "trade" in frame:
+            return (_print(mapping(frame["trade"]), size),)
         return _quotes(mapping(member(frame, "ticker")), size)
 
 

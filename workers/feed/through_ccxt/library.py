@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from workers.feed.live.network import Response, Unreachable
 
 EXTRA_MISSING: Final = "ccxt is not installed: pip install 'supervisor-tree[ccxt]'"
+_BANNED: Final = re.compile(r"\b418\b")
 TICK_SIZE: Final = 4
 """ccxt's name for precisions that are steps, as they are at all its exchanges but two."""
 
@@ -56,13 +58,14 @@ class NotListed(Exception):
 
 
 class Library:
-    """Makes clients of one exchange. ``module`` is ``ccxt.pro``, or what stands for it.
+    """Makes clients of one exchange. ``module`` is ``ccxt``, or what stands for it.
 
-    An exchange that it cannot watch is taken from ``module.async_support``, to be asked only. Raises Unknown.
+    An exchange that ``ccxt.pro`` cannot watch is taken from ``ccxt.async_support``, to be asked only. Raises
+    Unknown.
     """
 
     def __init__(self, module: Any, name: str, *, ws_url: str = "", rest_url: str = "") -> None:
-        home = next((it for it in (module, module.async_support) if name in it.exchanges), None)
+        home = next((it for it in (module.pro, module.async_support) if name in it.exchanges), None)
         if home is None:
             raise Unknown(f"ccxt has no exchange {name!r}")
         self._make = getattr(home, name)
@@ -87,12 +90,10 @@ class Library:
 
     def refusal(self, error: BaseException | None, client: Client) -> Response | None:
         """Return the HTTP answer that an exception of the library stands for, if it does for one."""
-        status = None
-        if isinstance(error, self._module.RateLimitExceeded):
-            status = 429
-        elif isinstance(error, self._module.DDoSProtection):
-            status = 418
-        return None if status is None else Response(status, b"", _retry_after_s(client))
+        if not isinstance(error, self._module.RateLimitExceeded | self._module.DDoSProtection):
+            return None
+        # Of Binance both are DDoSProtection; the status is in the sentence only.
+        return Response(418 if _BANNED.search(str(error)) else 429, b"", _retry_after_s(client))
 
     def _moved(self, found: Any) -> Any:
         if isinstance(found, dict):
@@ -149,6 +150,8 @@ def problem(name: str) -> str | None:
 def imported() -> Any:
     """Return the module. Raises Unknown."""
     try:
-        return importlib.import_module("ccxt.pro")
+        for half in ("ccxt.pro", "ccxt.async_support"):
+            importlib.import_module(half)
+        return importlib.import_module("ccxt")
     except ImportError as error:
         raise Unknown(EXTRA_MISSING) from error

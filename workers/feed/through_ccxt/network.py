@@ -66,16 +66,18 @@ class CcxtConnection:
             except Exception as error:  # noqa: BLE001 - a hundred exchanges, each with errors of its own
                 await self._queue.put(_unreachable(error))
                 return
-            await self._queue.put(_encoded({**found, "size": self._size}))
+            for frame in found:
+                await self._queue.put(_encoded({**frame, "size": self._size}))
 
-    async def _watched(self, name: str) -> dict[str, Any]:
+    async def _watched(self, name: str) -> list[dict[str, Any]]:
         if name == "watchTrades":
-            return {"trades": _plain(await self._client.watch_trades(self._symbol))}
+            # One by one: what is wrong with one says nothing of the others.
+            return [{"trade": _plain(row)} for row in await self._client.watch_trades(self._symbol)]
         if name == "watchTicker":
-            return {"ticker": _plain(await self._client.watch_ticker(self._symbol))}
+            return [{"ticker": _plain(await self._client.watch_ticker(self._symbol))}]
         found = _plain(await self._client.watch_bids_asks([self._symbol]))
         # Some tell of all markets at once.
-        return {"ticker": found.get(self._symbol, {}) if isinstance(found, dict) else found}
+        return [{"ticker": found.get(self._symbol, {}) if isinstance(found, dict) else found}]
 
 
 class CcxtNetwork:

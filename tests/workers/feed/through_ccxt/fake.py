@@ -1,4 +1,4 @@
-"""A module that stands for ccxt.pro: one exchange, whose answers and troubles are set from outside."""
+"""What stands for the module ccxt: one exchange, whose answers and troubles are set from outside."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ class World:
         self.clients: list[Client] = []
         self.loads = 0
         self.hangs_in_close = False
+        self.pro = self
         self.async_support = SimpleNamespace(exchanges=("fake", "deaf"), deaf=self.fake)
 
     def fake(self, options: dict[str, Any]) -> Client:

@@ -34,7 +34,7 @@ def trades(at_ms: int, number: int = 1, **more: Any) -> str:
         "info": {},
         "timestamp": at_ms,
     }
-    return json.dumps({"trades": [{**row, **more}], "size": "1"})
+    return json.dumps({"trade": {**row, **more}, "size": "1"})
 
 
 def quotes(at_ms: int, **more: Any) -> str:
@@ -192,7 +192,7 @@ def test_a_print_of_an_insurance_fund_is_not_ordinary() -> None:
 def test_whatever_ccxt_says_raises_nothing_but_bad_frames(raw: str) -> None:
     """Any JSON, to every parser, also in each place of a frame."""
     session = FAKE.session(SPOT)
-    frames = (raw, f'{{"trades":[{raw}],"size":"1"}}', f'{{"ticker":{raw},"size":"1"}}')
+    frames = (raw, f'{{"trade":{raw},"size":"1"}}', f'{{"ticker":{raw},"size":"1"}}')
     for text in (*frames, f'{{"ticker":{{"bid":{raw},"ask":{raw}}},"size":{raw}}}', f"[[{raw},1,1,1,1,1]]"):
         only_bad_frames(lambda text=text: session.parse(text))  # type: ignore[misc]
         only_bad_frames(lambda text=text: FAKE.parse_history(SPOT, text))  # type: ignore[misc]

@@ -66,11 +66,11 @@ def asked(network: Network, url: str) -> Response:
 
 @pytest.mark.req("F1")
 def test_what_it_tells_comes_as_frames_of_json(make: Make) -> None:
-    """Trades and quotes by turns, each with what a unit of the amounts stands for."""
-    world = World(trades=[[{"price": "1"}], [{"price": "2"}]], quotes=[{"bid": "3"}])
-    found = heard(make(world), 3)
+    """Each trade and each quote by itself, with what a unit of the amounts stands for."""
+    world = World(trades=[[{"price": "1"}, {"price": "2"}], [{"price": "3"}]], quotes=[{"bid": "3"}])
+    found = heard(make(world), 4)
 
-    assert [[{"price": "1"}], [{"price": "2"}]] == [it["trades"] for it in found if "trades" in it]
+    assert ["1", "2", "3"] == [it["trade"]["price"] for it in found if "trade" in it]
     assert [{"bid": "3"}] == [it["ticker"] for it in found if "ticker" in it]
     assert {"1"} == {it["size"] for it in found}
 
@@ -82,7 +82,7 @@ def test_a_malformed_frame_is_told_and_ends_nothing(make: Make) -> None:
     found = heard(make(world), 2)
 
     assert ["TypeError: can only concatenate str"] == [it["bad"] for it in found if "bad" in it]
-    assert 1 == len([it for it in found if "trades" in it])
+    assert 1 == len([it for it in found if "trade" in it])
 
 
 @pytest.mark.req("F5")
@@ -135,7 +135,10 @@ def test_the_markets_are_loaded_once_and_later_clients_know_only_ours(make: Make
 
 
 @pytest.mark.req("F7")
-@pytest.mark.parametrize(("raised", "status"), [(Limited("slow down"), 429), (Banned("go away"), 418)])
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(Limited("slow down"), 429), (Banned("x 429 slow"), 429), (Banned("x 418 go"), 418)],
+)
 def test_too_many_questions_are_the_same_statuses_as_everywhere(
     make: Make, raised: Exception, status: int
 ) -> None:

@@ -49,18 +49,25 @@ class Faults:
     nameless: bool = False
 
     @property
+    def wrong(self) -> dict[str, Any]:
+        """What is not as it should be."""
+        values = {field.name: (field.default, getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, (well, value) in values.items() if value != well}
+
+    @property
     def shut(self) -> bool:
         """Whether nobody can connect."""
         return self.refuse or self.untrusted or self.nameless
 
 
 def together(several: Iterable[Faults]) -> Faults:
-    """Return all of them at once; where two set the same, the later one counts."""
-    well, found = Faults(), dict[str, Any]()
+    """Return all of them at once. Raises ValueError for two that set the same."""
+    found: dict[str, Any] = {}
     for faults in several:
-        values = {field.name: getattr(faults, field.name) for field in fields(faults)}
-        found |= {name: value for name, value in values.items() if value != getattr(well, name)}
-    return replace(well, **found)
+        if not found.keys().isdisjoint(faults.wrong):
+            raise ValueError(f"{faults} cannot be beside {found}")
+        found |= faults.wrong
+    return Faults(**found)
 
 
 GARBAGE = (

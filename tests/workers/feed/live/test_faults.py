@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import runpy
 import socket
@@ -210,6 +211,30 @@ def test_silence_after_the_acknowledgement_costs_a_reconnect_and_then_the_feed(
             assert "no data for 1 s" in str(feed.error)
             assert {"no data for 0.2 s"} == set(whys(feed))
             assert local.connections > 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.req("F2")
+def test_candles_that_never_come_cost_one_connection_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trades come and their candle does not: a new subscription is tried once, then health says so."""
+    monkeypatch.setattr("workers.feed.live.clocks.SILENCE_S", 0.2)
+
+    async def script(_path: str) -> AsyncIterator[Frame]:
+        for number in itertools.count(wall_ms()):
+            yield Frame(wall_ms(), trade(wall_ms(), number))
+            yield Frame(wall_ms(), kline(minute()))
+            await asyncio.sleep(0.005)
+
+    async def main() -> None:
+        async with served(script) as (local, feed):
+            local.faults = Faults(candleless=True)
+            await until(lambda: "no candles from the exchange" in feed.core.condition().reasons)
+            await lively(feed, 100)
+            assert ["no candles for 0.2 s"] == whys(feed)
+            assert 2 == local.connections
+            local.faults = Faults()
+            await until(lambda: "no candles from the exchange" not in feed.core.condition().reasons)
 
     asyncio.run(main())
 

@@ -165,7 +165,7 @@ def _watch(scene: Scene, coming: Iterator[Trouble], seconds: float) -> dict[str,
         elif scene.well and now >= until and watch.recovered and now < begun + seconds - LONGEST_HANG_S / 2:
             met.append(next(coming))
             scene.bring(met[-1].faults)
-            until = min(now + met[-1].lasts_s, begun + seconds - LONGEST_HANG_S / 2)
+            until = min(met[-1].until(now, time.time()), begun + seconds - LONGEST_HANG_S / 2)
         watch.look(_children(scene.folder, scene.environment), time.monotonic(), well=scene.well)
         if now >= look_at_books + BALANCE_S:
             look_at_books = now

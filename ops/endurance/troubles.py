@@ -27,13 +27,17 @@ FAULTS: Final[Mapping[str, Faults]] = {
     "refusal": Faults(refuse=True),
     "TLS": Faults(untrusted=True),
     "DNS": Faults(nameless=True),
-    "REST 429": Faults(status=429, retry_after="5"),
-    "REST 418": Faults(status=418, retry_after="10"),
-    "REST 500": Faults(status=500),
+    "no candles": Faults(candleless=True),
+    # Nobody asks for candles that come by themselves.
+    "REST 429": Faults(status=429, retry_after="5", candleless=True),
+    "REST 418": Faults(status=418, retry_after="10", candleless=True),
+    "REST 500": Faults(status=500, candleless=True),
 }
 SHORTEST_S: Final = 3.0
 LONGEST_S: Final = 26.0
 """Long enough for the clock of data (20 s), too short for waits of a minute between reconnects."""
+OVERDUE_S: Final = 8.0
+"""How far beyond the end of a minute its candle has been asked for by REST."""
 REST_S: Final = 4.0
 """The longest rest between two troubles, beyond what the feeds need to recover."""
 
@@ -50,6 +54,11 @@ class Trouble:
     def faults(self) -> Faults:
         """What the exchange does."""
         return together(FAULTS[name] for name in self.names)
+
+    def until(self, now: float, utc_s: float) -> float:
+        """Return when it ends that begins now: not before a candle that is to be missed is missed."""
+        over_s = 60 - utc_s % 60 + OVERDUE_S if self.faults.candleless else 0.0
+        return now + max(self.lasts_s, over_s)
 
 
 def troubles(seed: int) -> Iterator[Trouble]:

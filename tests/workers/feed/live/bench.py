@@ -93,6 +93,7 @@ class Bench:
     status: int | None = 200
     retry_after_s: float | None = None
     skew_ms: int = 0
+    mute: bool = False
     history: Callable[[Mapping[str, str], int], str] = flat_history
 
     def __post_init__(self) -> None:
@@ -252,6 +253,8 @@ class Bench:
             self.core.ponged(line)
 
     def _answer(self, ask: Ask) -> None:
+        if self.mute:
+            return
         self.core.advance(self.now, self.wall_ms)
         body = self._body(ask)
         sent_ms = self.wall_ms - 100

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ops.benches.latency_scene import PATIENCE_S, Scene, scene
@@ -56,23 +56,28 @@ def _timed(kind: str, fake: FakeTelegram, samples: int) -> list[float]:
     deliver = "auto" if kind == HANGING else "log"
     with scene("process", NOTIFIER.format(deliver=deliver, base_url=fake.base_url), children=4) as made:
         found = made.timed("buy", samples)
-        _wait_told(made, samples)
-        if kind == HANGING and (not fake.asked or fake.taken):
-            raise TooSlow("the notifier was not held up by its Telegram; nothing can be compared")
+        _wait(lambda: _told(made) >= samples, f"the notifier did not tell of {samples} fills")
+        if kind == HANGING:
+            _wait(lambda: bool(fake.asked), "the notifier asked nothing of its Telegram")
+            if fake.taken:
+                raise TooSlow("the notifier was not held up by its Telegram; nothing can be compared")
         return found
 
 
-def _wait_told(made: Scene, fills: int) -> None:
-    """Wait until the notifier has a message for each fill: it was at work all the time."""
+def _told(made: Scene) -> int:
+    """Return how many messages the notifier has; one for each fill: it was at work all the time."""
+    status, _ = made.running.status()
+    notifier = next(child for child in status["children"] if child["id"] == "notifier")
+    counters = notifier["counters"] or {}
+    return int(counters.get("sent", 0) + counters.get("queued", 0))
+
+
+def _wait(happened: Callable[[], bool], complaint: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        status, _ = made.running.status()
-        notifier = next(child for child in status["children"] if child["id"] == "notifier")
-        counters = notifier["counters"] or {}
-        if counters.get("sent", 0) + counters.get("queued", 0) >= fills:
-            return
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TooSlow(f"{complaint} within {PATIENCE_S} s")
         time.sleep(0.1)
-    raise TooSlow(f"the notifier did not tell of {fills} fills within {PATIENCE_S} s")
 
 
 @contextmanager

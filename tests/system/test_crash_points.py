@@ -30,7 +30,7 @@ preload = ["tests.support.mortal"]
 [defaults.config]
 mode = "paper"
 """
-"""The rooms are imported once, not by each of the forty-four: on a busy machine that took most of the time."""
+"""The rooms are imported once, not by each of forty-four processes: that took most of the time."""
 CHILD = """
 [[child]]
 id = "{room}"

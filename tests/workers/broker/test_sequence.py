@@ -139,6 +139,18 @@ def test_on_the_entry_candle_a_trail_counts_the_close_and_not_the_high() -> None
     assert bench.rows("SELECT stop_price FROM orders WHERE parent IS NOT NULL") == [("99",)]
 
 
+@pytest.mark.req("B3")
+def test_a_trail_beside_a_nearer_stop_never_loosens_it() -> None:
+    """R7: the stop stays where it was put until the trail has overtaken it."""
+    entry = order(1, size=ONE, bracket=Bracket(stop=AtPrice(D(99)), trail=AtPrice(D(5))))
+    market = [candle(1, "100"), candle(2, "100"), bar(3, "100", "103", "100", "103")]
+    stop = "SELECT stop_price FROM orders WHERE parent IS NOT NULL"
+    assert traded(market, entry).rows(stop) == [("99",)]
+
+    bench = traded([*market, bar(4, "103", "110", "103", "110")], entry)
+    assert bench.rows(stop) == [("105",)]
+
+
 @pytest.mark.req("B2")
 def test_a_limit_that_slippage_would_take_beyond_its_price_rests() -> None:
     """R4: a taker up to the limit, never beyond it."""

@@ -123,6 +123,28 @@ def test_each_order_begins_where_the_one_before_has_ended_down_to_the_protection
     assert live.statuses()["d"] == "cancelled"
 
 
+@pytest.mark.req("B2")
+@pytest.mark.parametrize(("limit", "paid"), [("100.1", []), ("100.3", ["100.3"])])
+def test_a_marketable_limit_pays_no_more_than_its_price_after_slippage(limit: str, paid: list[str]) -> None:
+    """R4: 100.1 and ten basis points are 100.3 on the tick."""
+    live = Live(terms=replace(FREE, slippage_bps=D(10))).quote("100", "100.1", now=0)
+    live.order(name="in", size=ONE, kind="limit", limit=D(limit))
+    live.quote("100", "100.1", now=ARRIVED)
+
+    assert [price for _, price, _ in live.filled] == [D(price) for price in paid]
+
+
+@pytest.mark.req("B3")
+def test_a_trail_that_does_not_move_writes_nothing() -> None:
+    """A quote that is no better than the best costs no transaction."""
+    live = held(Bracket(trail=AtPrice(D(5)))).quote("101", "101.1", now=500)
+    steps = len(live.bench.steps)
+    live.quote("100", "100.1", now=501)
+
+    assert len(live.bench.steps) == steps
+    assert live.core._state.working["in/stop"].best == D(101)
+
+
 @pytest.mark.req("B3")
 def test_a_hole_within_a_minute_makes_its_candle_count() -> None:
     """Quotes before it and after it: what the price did meanwhile only the candle knows."""

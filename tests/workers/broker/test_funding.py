@@ -126,6 +126,30 @@ def test_a_file_that_ends_before_the_data_is_said_once_to_have_ended() -> None:
 
 
 @pytest.mark.req("B2")
+def test_a_rate_that_comes_late_is_paid_on_what_was_held_then() -> None:
+    """R11: and at the mark of then; nothing is held any more, and the price is another."""
+    market: list[MarketRecord] = [candle(1, "100"), candle(2, "100"), candle(3, "300"), candle(4, "300")]
+    told = Funding(symbol=BTC, at_ms=2 * MINUTE, rate=D("0.01"))
+    out = order(2, "sell", ONE, reduce_only=True)
+    said: list[StrategyRecord] = [order(1, size=ONE), out, Through(5)]
+    pending = [Due(2 * MINUTE, None)]
+    bench = Bench([*market, told], {"s": said}, contract="linear", funding=pending).run()
+
+    assert bench.rows("SELECT quantity, mark, amount FROM funding") == [("1", "100", "-1")]
+    assert bench.core._state.books.funding == -1
+
+
+@pytest.mark.req("B2")
+def test_spot_pays_no_funding() -> None:
+    """Whatever the file says."""
+    said: list[StrategyRecord] = [order(1, size=ONE), Through(3)]
+    market = [candle(row, "100") for row in (1, 2, 3)]
+    bench = Bench(market, {"s": said}, funding=[Due(2 * MINUTE, D("0.01"))]).run()
+
+    assert bench.rows("SELECT * FROM funding") == []
+
+
+@pytest.mark.req("B2")
 @settings(max_examples=15)
 @given(st.data())
 def test_however_often_a_funding_is_told_it_is_booked_once(data: st.DataObject) -> None:

@@ -20,12 +20,14 @@ from workers.feed.exchanges.events import (
     GoingAway,
     Kline,
     MarkPrice,
+    PastFunding,
     Print,
     Refused,
     UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
+    candles,
     decoded,
     flag,
     identity,
@@ -36,7 +38,7 @@ from workers.feed.exchanges.reading import (
     number,
     number_at,
     optional_number,
-    sequence,
+    past_fundings,
     text,
     told,
     typed,
@@ -89,9 +91,18 @@ class Binance:
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first."""
-        rows = [sequence(row, least=6) for row in sequence(decoded(text))]
-        found = [Kline.of(instant(row[0]), (number(row[n]) for n in range(1, 6))) for row in rows]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return candles(decoded(text))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract."""
+        if market.kind == "spot":
+            return None
+        query = {"symbol": _name(market), "startTime": str(start_ms), "limit": str(HISTORY_LIMIT)}
+        return Request("/fapi/v1/fundingRate", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return the fundings."""
+        return past_fundings(decoded(text), "fundingTime")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's filters; the futures answer with all markets."""

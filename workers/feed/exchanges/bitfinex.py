@@ -25,6 +25,7 @@ from workers.feed.exchanges.events import (
     Refused,
     UnknownMarket,
 )
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
     decoded,
@@ -32,6 +33,7 @@ from workers.feed.exchanges.reading import (
     instant,
     member,
     number,
+    oldest_first,
     sequence,
     text,
     told,
@@ -46,7 +48,7 @@ HISTORY_LIMIT: Final = 10_000
 CHANNELS: Final = frozenset({"candles", "ticker", "trades"})
 
 
-class Bitfinex:
+class Bitfinex(Lacking):
     """Spot, and the perpetuals that it calls F0."""
 
     name: Final = "bitfinex"
@@ -80,8 +82,7 @@ class Bitfinex:
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first. Raises BadFrame, also for ``["error", code, words]``."""
-        found = [_kline(sequence(row, least=6)) for row in sequence(decoded(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return oldest_first(_kline(sequence(row, least=6)) for row in sequence(decoded(text)))
 
     def instrument(self, market: Market) -> Request:
         """Ask for the smallest orders of all pairs."""
@@ -100,14 +101,6 @@ class Bitfinex:
                     contract="spot" if market.kind == "spot" else "linear",
                 )
         raise UnknownMarket(wanted)
-
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: it tells no time but in its messages."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Raise BadFrame: there is no such answer."""
-        raise BadFrame("unknown", text[:40])
 
 
 class BitfinexSession:
@@ -168,7 +161,7 @@ class BitfinexSession:
 def _klines(body: Sequence[Any]) -> tuple[Event, ...]:
     # A snapshot comes newest first; only its last two can still be news.
     if body and isinstance(body[0], list):
-        return tuple(sorted((_kline(sequence(row, least=6)) for row in body[:2]), key=lambda k: k.open_ms))
+        return oldest_first(_kline(sequence(row, least=6)) for row in body[:2])
     return (_kline(sequence(body, least=6)),) if body else ()
 
 

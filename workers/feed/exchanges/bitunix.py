@@ -22,12 +22,14 @@ from workers.feed.exchanges.events import (
     Event,
     Kline,
     MarkPrice,
+    PastFunding,
     Pinged,
     Pong,
     Print,
     Refused,
     UnknownMarket,
 )
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
     date,
@@ -38,8 +40,11 @@ from workers.feed.exchanges.reading import (
     member,
     number,
     number_at,
+    oldest_first,
     optional_number,
+    past_fundings,
     sequence,
+    side,
     told,
 )
 
@@ -53,7 +58,7 @@ HISTORY_LIMIT: Final = 200
 LONGEST_STEP: Final = 18
 
 
-class Bitunix:
+class Bitunix(Lacking):
     """Perpetuals; ``older`` subscribes in the older form. Both are understood always."""
 
     name: Final = "bitunix"
@@ -91,8 +96,16 @@ class Bitunix:
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first."""
-        found = [_row(mapping(row), "time") for row in sequence(_data(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return oldest_first(_row(mapping(row), "time") for row in sequence(_data(text)))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the newest fundings; times to ask for are not documented."""
+        query = {"symbol": market.pair.joined(), "limit": str(HISTORY_LIMIT)}
+        return Request("/api/v1/futures/market/get_funding_rate_history", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return the fundings."""
+        return past_fundings(_data(text), "fundingTime")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -109,14 +122,6 @@ class Bitunix:
                     contract="linear",
                 )
         raise UnknownMarket(market.pair.joined())
-
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: it tells no time but in its messages."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Raise BadFrame: there is no such answer."""
-        raise BadFrame("unknown", text[:40])
 
 
 class BitunixSession:
@@ -218,21 +223,16 @@ def _moment(value: Any) -> int:
 
 def _trades(frame: Mapping[str, Any]) -> tuple[Event, ...]:
     at_ms = instant_at(frame, "ts")
-    found = []
-    for row in sequence(member(frame, "data")):
-        side = told(member(row, "s")).lower()
-        if side not in ("buy", "sell"):
-            raise BadFrame("side", side)
-        found.append(
-            Print(
-                trade_id="",
-                price=number_at(row, "p"),
-                amount=number_at(row, "v"),
-                side="buy" if side == "buy" else "sell",
-                at_ms=date(row["t"]) if "t" in mapping(row) else at_ms,
-            )
+    return tuple(
+        Print(
+            trade_id="",
+            price=number_at(row, "p"),
+            amount=number_at(row, "v"),
+            side=side(member(row, "s")),
+            at_ms=date(row["t"]) if "t" in mapping(row) else at_ms,
         )
-    return tuple(found)
+        for row in sequence(member(frame, "data"))
+    )
 
 
 def _book(frame: Mapping[str, Any]) -> tuple[Event, ...]:
@@ -245,12 +245,12 @@ def _book(frame: Mapping[str, Any]) -> tuple[Event, ...]:
 
 
 def _mark(frame: Mapping[str, Any]) -> MarkPrice:
+    # Its "fr" is the rate of the last funding, in percent: no estimate of the next one.
     data = mapping(member(frame, "data"))
     return MarkPrice(
         mark=number_at(data, "mp"),
         at_ms=instant_at(frame, "ts"),
         index=optional_number(data, "ip"),
-        rate=optional_number(data, "fr"),
         next_funding_ms=date(data["nft"]) if data.get("nft") else None,
     )
 

@@ -22,6 +22,7 @@ from workers.feed.exchanges.events import (
     Event,
     Kline,
     MarkPrice,
+    PastFunding,
     Pong,
     Print,
     Refused,
@@ -29,6 +30,7 @@ from workers.feed.exchanges.events import (
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
+    candles,
     decoded,
     flag,
     identity,
@@ -39,13 +41,15 @@ from workers.feed.exchanges.reading import (
     number,
     number_at,
     optional_number,
+    past_fundings,
     sequence,
+    side,
     told,
 )
 
 INTERVALS: Final[Mapping[str, str]] = {"1m": "1", "5m": "5", "15m": "15", "1h": "60", "4h": "240", "1D": "D"}
 HISTORY_LIMIT: Final = 1000
-SIDES: Final = {"Buy": "buy", "Sell": "sell"}
+FUNDING_LIMIT: Final = 200
 
 
 class Bybit:
@@ -92,9 +96,19 @@ class Bybit:
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first."""
-        rows = [sequence(row, least=6) for row in sequence(member(_result(text), "list"))]
-        found = [Kline.of(instant(row[0]), (number(row[n]) for n in range(1, 6))) for row in rows]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return candles(member(_result(text), "list"))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract; a beginning without an end is refused."""
+        if market.kind == "spot":
+            return None
+        query = {"category": "linear", "symbol": market.pair.joined(), "limit": str(FUNDING_LIMIT)}
+        times = {"startTime": str(start_ms), "endTime": str(end_ms)}
+        return Request("/v5/market/funding/history", {**query, **times})
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return the fundings."""
+        return past_fundings(member(_result(text), "list"), "fundingRateTimestamp")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -166,13 +180,13 @@ class BybitSession:
     def _on_book(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
         data = mapping(member(frame, "data"))
         best = {} if frame.get("type") == "snapshot" else dict(self._best)
-        for side in ("b", "a"):
-            for row in sequence(data.get(side, [])):
+        for half in ("b", "a"):
+            for row in sequence(data.get(half, [])):
                 price, size = (number(value) for value in sequence(row, least=2)[:2])
                 if size:
-                    best[side] = (price, size)
-                elif best.get(side, (None,))[0] == price:
-                    best.pop(side)
+                    best[half] = (price, size)
+                elif best.get(half, (None,))[0] == price:
+                    best.pop(half)
         at_ms = instant(data["cts"] if "cts" in data else frame.get("cts", member(frame, "ts")))
         self._best = best
         return (BestQuote.of((*best["b"], *best["a"]), at_ms),) if len(best) == 2 else ()
@@ -185,14 +199,11 @@ def _kline(row: Mapping[str, Any], frame: Mapping[str, Any]) -> Kline:
 
 
 def _print(row: Mapping[str, Any]) -> Print:
-    side = SIDES.get(told(member(row, "S")))
-    if side is None:
-        raise BadFrame("side", row["S"])
     return Print(
         trade_id=identity(member(row, "i")),
         price=number_at(row, "p"),
         amount=number_at(row, "v"),
-        side="buy" if side == "buy" else "sell",
+        side=side(member(row, "S")),
         at_ms=instant_at(row, "T"),
         # A block trade was agreed on elsewhere: no evidence of a price here.
         ordinary=row.get("BT") is not True,

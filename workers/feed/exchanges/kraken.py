@@ -27,6 +27,7 @@ from workers.feed.exchanges.events import (
     Refused,
     UnknownMarket,
 )
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
     date,
@@ -37,18 +38,18 @@ from workers.feed.exchanges.reading import (
     member,
     number,
     number_at,
+    oldest_first,
     sequence,
-    text,
+    side,
     told,
 )
 
 MINUTES: Final[Mapping[str, int]] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1D": 1440}
-SIDES: Final = frozenset({"buy", "sell"})
 REST_COINS: Final[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
 MOST_PLACES: Final = 18
 
 
-class Kraken:
+class Kraken(Lacking):
     """Spot."""
 
     name: Final = "kraken"
@@ -92,7 +93,7 @@ class Kraken:
         for row in rows:
             opened, high, low, close, _average, volume = (number(it) for it in sequence(row, least=7)[1:7])
             found.append(Kline.of(instant(row[0]) * 1000, (opened, high, low, close, volume)))
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return oldest_first(found)
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -155,14 +156,11 @@ def _quote(row: Mapping[str, Any], at_ms: int | None) -> Event:
 
 
 def _trade(row: Mapping[str, Any], _at_ms: int | None) -> Event:
-    side = text(member(row, "side"))
-    if side not in SIDES:
-        raise BadFrame("side", side)
     return Print(
         trade_id=identity(member(row, "trade_id")),
         price=number_at(row, "price"),
         amount=number_at(row, "qty"),
-        side="buy" if side == "buy" else "sell",
+        side=side(member(row, "side")),
         at_ms=date(member(row, "timestamp")),
     )
 

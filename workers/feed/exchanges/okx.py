@@ -20,6 +20,7 @@ from workers.feed.exchanges.events import (
     GoingAway,
     Kline,
     MarkPrice,
+    PastFunding,
     Pong,
     Print,
     Refused,
@@ -35,9 +36,11 @@ from workers.feed.exchanges.reading import (
     member,
     number,
     number_at,
+    oldest_first,
     optional_number,
+    past_fundings,
     sequence,
-    text,
+    side,
     told,
 )
 
@@ -45,8 +48,8 @@ BARS: Final[Mapping[str, str]] = {
     "1m": "1m", "5m": "5m", "15m": "15m", "1h": "1H", "4h": "4H", "1D": "1Dutc",
 }  # fmt: skip
 """Plain 1D would begin at midnight in Hong Kong."""
-SIDES: Final = frozenset({"buy", "sell"})
 HISTORY_LIMIT: Final = 300
+FUNDING_LIMIT: Final = 100
 BASE: Final = "wss://ws.okx.com:8443"
 UPGRADE: Final = "64008"
 """The code of the notice that a connection is about to be closed for a service upgrade."""
@@ -95,8 +98,18 @@ class Okx:
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first."""
-        found = [_kline(sequence(row, least=6), market.kind) for row in sequence(_data(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return oldest_first(_kline(sequence(row, least=6), market.kind) for row in sequence(_data(text)))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a swap: ``before`` means newer than."""
+        if market.kind == "spot":
+            return None
+        query = {"instId": _name(market), "before": str(start_ms - 1), "limit": str(FUNDING_LIMIT)}
+        return Request("/api/v5/public/funding-rate-history", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return the fundings."""
+        return past_fundings(_data(text), "fundingTime", "realizedRate")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -182,14 +195,11 @@ def _quote(row: Mapping[str, Any]) -> BestQuote | None:
 
 
 def _print(row: Mapping[str, Any]) -> Print:
-    side = text(member(row, "side"))
-    if side not in SIDES:
-        raise BadFrame("side", side)
     return Print(
         trade_id=identity(member(row, "tradeId")),
         price=number_at(row, "px"),
         amount=number_at(row, "sz"),
-        side="buy" if side == "buy" else "sell",
+        side=side(member(row, "side")),
         at_ms=instant_at(row, "ts"),
     )
 

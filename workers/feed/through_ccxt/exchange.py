@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import BadFrame, BestQuote, Event, Kline, Print, UnknownMarket
+from workers.feed.exchanges.events import BadFrame, BestQuote, Event, Kline, PastFunding, Print, UnknownMarket
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
     candles,
@@ -26,12 +27,14 @@ from workers.feed.exchanges.reading import (
     member,
     number_at,
     optional_number,
+    past_fundings,
     side,
     told,
 )
 
 PREFIX: Final = "ccxt:"
 MOST_CANDLES: Final = 200
+MOST_FUNDINGS: Final = 100
 ORDINARY: Final = frozenset({"MARKET", "NA"})
 """Binance's words for prints of the open market; ccxt keeps the exchange's own row beside its trade."""
 QUOTES: Final = ("watchBidsAsks", "watchTicker")
@@ -51,7 +54,7 @@ def interval(timeframe: str) -> str:
     return "1d" if timeframe == "1D" else timeframe
 
 
-class CcxtExchange:
+class CcxtExchange(Lacking):
     """One exchange of ccxt's. ``has`` and ``timeframes`` are the library's own tables of what it can.
 
     ``watches``: by which of its calls it listens, and what they deliver.
@@ -60,7 +63,7 @@ class CcxtExchange:
     kinds: tuple[Kind, ...] = ("spot", "perpetual")
 
     def __init__(self, name: str, has: Mapping[str, Any], timeframes: Mapping[str, Any] | None) -> None:
-        self._name = name
+        self._name, self._has = name, has
         quotes = next((watch for watch in QUOTES if has.get(watch)), None)
         found = {quotes: Stream("quotes"), "watchTrades": Stream("trades")}
         self.watches = {watch: stream for watch, stream in found.items() if watch and has.get(watch)}
@@ -102,6 +105,17 @@ class CcxtExchange:
         """Return candles, oldest first."""
         return candles(decoded(text))
 
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract, where the library can."""
+        name = unified(market)
+        if ":" not in name or not self._has.get("fetchFundingRateHistory"):
+            return None
+        return Request("/fundings", {"symbol": name, "since": str(start_ms), "limit": str(MOST_FUNDINGS)})
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return the fundings."""
+        return past_fundings(decoded(text), "timestamp")
+
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
         return Request("/market", {"symbol": unified(market)})
@@ -124,14 +138,6 @@ class CcxtExchange:
             min_notional=_least(limits, "cost"),
             contract="linear" if row.get("contract") else "spot",
         )
-
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: the times of the messages tell."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Refuse: it is never asked for."""
-        raise BadFrame("unknown", text[:80])
 
 
 class CcxtSession:

@@ -128,7 +128,7 @@ def test_the_funding_rate_in_bitunix_mark_prices_is_no_estimate() -> None:
 @pytest.mark.req("F5")
 @pytest.mark.parametrize("name", ANSWERS)
 @given(data=st.data())
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_mutated_answers(name: str, data: st.DataObject) -> None:
     """An answer with one thing replaced by junk raises nothing but BadFrame."""
     path = data.draw(st.sampled_from(places(ANSWERS[name])))

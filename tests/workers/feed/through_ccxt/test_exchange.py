@@ -188,7 +188,7 @@ def test_a_print_of_an_insurance_fund_is_not_ordinary() -> None:
 
 @pytest.mark.req("F5")
 @given(raw=JUNK.map(lambda it: json.dumps(it, default=str)))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_whatever_ccxt_says_raises_nothing_but_bad_frames(raw: str) -> None:
     """Any JSON, to every parser, also in each place of a frame."""
     session = FAKE.session(SPOT)

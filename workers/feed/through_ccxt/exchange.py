@@ -102,6 +102,14 @@ class CcxtExchange(Lacking):
         """Return the fundings."""
         return read.past_fundings(read.decoded(text), "timestamp")
 
+    def clock(self, kind: Kind) -> Request | None:
+        """Ask for the time, where the library can."""
+        return Request("/time") if self._has.get("fetchTime") else None
+
+    def parse_clock(self, text: str | bytes) -> int:
+        """Return UTC milliseconds."""
+        return read.instant(read.decoded(text))
+
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
         return Request("/market", {"symbol": unified(market)})

@@ -177,6 +177,15 @@ def test_an_unknown_market_is_named() -> None:
         FAKE.parse_instrument(SPOT, '{"unknown":"FOO/BAR"}')
 
 
+@pytest.mark.req("F1")
+def test_the_clock_is_asked_where_the_library_can() -> None:
+    """Else its messages are the measure."""
+    told = CcxtExchange("x", {"fetchTime": True}, None)
+
+    assert (None, Request("/time")) == (FAKE.clock("spot"), told.clock("spot"))
+    assert 1_795_190_000_000 == told.parse_clock("1795190000000")
+
+
 @pytest.mark.req("F5")
 def test_a_print_of_an_insurance_fund_is_not_ordinary() -> None:
     """ccxt keeps Binance's own row beside its trade."""

@@ -54,7 +54,7 @@ def _wait_for_order(orders: socket.socket, launcher: int, report: int) -> NoRetu
     _close_all_but(orders.fileno(), report)
     gc.disable()  # to walk over all objects would copy every page that the launcher shares
     inherited = prepare()
-    room = mmap.mmap(-1, LARGEST_ORDER)  # named here: to give it back would take a part of the restart
+    room = mmap.mmap(-1, LARGEST_ORDER, mmap.MAP_PRIVATE)  # kept to the end: to give it back takes time
     _rehearse(room)
     order, output = _hear(orders, room)
     become(order, inherited, output, launcher, report)

@@ -222,7 +222,8 @@ class Output:
             self._asked.popleft()()
 
     def _add(self, pipe: Pipe) -> None:
-        self._selector.register(pipe.fd, selectors.EVENT_READ, pipe)
+        if pipe.open:  # as a rule: who asked before may have had it read to its end
+            self._selector.register(pipe.fd, selectors.EVENT_READ, pipe)
 
     def _read(self, pipe: Pipe, chunks: int) -> None:
         with pipe.reading:
@@ -242,7 +243,8 @@ class Output:
 
     def _end(self, pipe: Pipe) -> None:
         self._take_rest(pipe)
-        self._selector.unregister(pipe.fd)
+        if pipe.fd in self._selector.get_map():
+            self._selector.unregister(pipe.fd)
         os.close(pipe.fd)
         pipe.open = False
         del self._pipes[pipe.child, pipe.incarnation]

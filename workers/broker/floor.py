@@ -150,7 +150,7 @@ class Floor:
             return
         paid = marketable(order, price, self._terms, self._instrument.tick)
         if paid is not None:
-            self._fill(order, paid, cut_short=True)
+            self._fill(order, paid)
         elif order.time_in_force == "ioc":
             self._clerk.move(order, Happened.CANCELLED, "not_marketable")
         else:
@@ -215,7 +215,7 @@ class Floor:
     # --- fills ----------------------------------------------------------------------------------
 
     def _take(self, order: WorkingOrder, price: Decimal) -> None:
-        self._fill(order, taker_price(order.side, price, self._terms, self._instrument.tick), cut_short=True)
+        self._fill(order, taker_price(order.side, price, self._terms, self._instrument.tick))
 
     def _fill(
         self,
@@ -224,13 +224,12 @@ class Floor:
         *,
         most: Decimal | None = None,
         liquidity: Liquidity = "taker",
-        cut_short: bool = False,
     ) -> Decimal:
-        """Fill an order as far as the account carries it; ``cut_short``: what it does not is cancelled."""
+        """Fill an order as far as the account carries it; what it does not is cancelled."""
         wanted = order.rest if most is None else min(order.rest, most)
         able, code = fillable(order, wanted, price, self._clerk.account(order.symbol))
         if able > 0:
             order = self._clerk.fill(order, able, price, liquidity, replayed=self._replayed)
-        if (cut_short or able < wanted) and self._again(order) is not None and order.rest > 0:
+        if able < wanted and self._again(order) is not None and order.rest > 0:
             self._clerk.move(order, Happened.CANCELLED, code)
         return able

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 from loguru import logger
 
@@ -18,6 +19,9 @@ from workers.feed.recording import Recording, load
 from workers.shared.preflight import Part, Place, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Worker
+
+COARSE: Final = Decimal("0.005")
+"""A tick of a larger share of the price than this makes nonsense of fills."""
 
 
 def main(launch: Launch) -> int:
@@ -94,3 +98,7 @@ def _tell(recording: Recording, config: FeedConfig) -> None:
         logger.bind(symbol=config.symbol, line=bad.line, kind=bad.kind, text=bad.text).warning("row skipped")
     if recording.rejected:
         logger.bind(symbol=config.symbol, **recording.rows.rejected).warning("rows skipped in all")
+    if (price := recording.close(1)) * COARSE < config.instrument.tick:
+        logger.bind(symbol=config.symbol, price=price, tick=config.instrument.tick).warning(
+            "fills are rounded to a tick that is coarse for these prices: set instrument.tick"
+        )

@@ -129,7 +129,8 @@ def command(
     books = broker_of(state_dir, broker)
     order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:
-        click.confirm(f"{_shown(order, expires_in)}\nPlace this order with {books.stem}?", abort=True, err=True)
+        shown = _shown(order, expires_in)
+        click.confirm(f"{shown}\nPlace this order with {books.stem}?", abort=True, err=True)
     tell(books, PlaceOrder(order=order, expires_in_ms=expires_in), as_json=as_json)
 
 
@@ -190,7 +191,8 @@ def _shown(order: Order, expires_in_ms: int | None) -> str:
     if words := [flag for flag in flags if flag]:
         lines.append(f"  {', '.join(words)}")
     if expires_in_ms is not None:
-        lines.append(f"  expires {Decimal(expires_in_ms) / 1000:f} s after it is taken on, in time of the data")
+        seconds = Decimal(expires_in_ms) / 1000
+        lines.append(f"  expires {seconds:f} s after it is taken on, in time of the data")
     return "\n".join(lines)
 
 

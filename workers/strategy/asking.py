@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import localcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -90,7 +91,8 @@ class Asking:
         made: Produced,
     ) -> T:
         lines: list[LogLine] = []
-        said = how(partial(question, self._context(watch, now_ms, lines)))
+        with localcontext():  # a precision that is set in there is not that of our own sums
+            said = how(partial(question, self._context(watch, now_ms, lines)))
         made.logs += (line for line in lines if isinstance(line, LogLine))  # the list was in foreign hands
         return said
 

@@ -29,14 +29,14 @@ from workers.shared.worker import Condition
 from workers.strategy.api import Context, Price, Strategy
 from workers.strategy.asking import Asking, Question
 from workers.strategy.desk import Desk, Settings
-from workers.strategy.evaluation import in_words, told
 from workers.strategy.guard import UNGUARDED, Guard
 from workers.strategy.inputs import Inputs
 from workers.strategy.interval import Interval
 from workers.strategy.moment import LATE_MS, Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
 from workers.strategy.rows import Lane
-from workers.strategy.state import VERSION, BadSnapshot, StrategyState, UnreadableState, decode, encode, plain
+from workers.strategy.snapshot import given_back, snapshot_of
+from workers.strategy.state import VERSION, StrategyState, UnreadableState, decode, encode
 from workers.strategy.troubles import Troubles
 from workers.strategy.wishes import Wish
 
@@ -320,11 +320,8 @@ class StrategyCore:
         kept.done_row = rows.done_row
         kept.account_through, kept.cycle_ms = self._account_through, self._interval.last_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
-        try:
-            kept.snapshot = plain(self._strategy.snapshot())
-            return encode(kept)
-        except BaseException as error:
-            raise BadSnapshot(self._name, in_words(error)) from error
+        kept.snapshot = snapshot_of(self._strategy)
+        return encode(kept)
 
     def _restore(self, kept: StrategyState) -> None:
         """Give the strategy back what it knew; another strategy begins with what the market was."""
@@ -336,7 +333,7 @@ class StrategyCore:
                 f"{self._strategy.version}"
             )
             raise UnreadableState(self._settings.child, problem)
-        failure = told(partial(self._strategy.restore, dict(kept.snapshot)))
+        failure = given_back(self._strategy, kept.snapshot)
         if failure is not None:
             problem = f"{self._name} does not take its snapshot back ({failure.error})"
             raise UnreadableState(self._settings.child, problem)

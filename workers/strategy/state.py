@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from workers.shared.exits import PersonMustLook
 from workers.strategy.book import Book
+from workers.strategy.snapshot import NOTHING
 
 VERSION: Final = 2
-LARGEST_SNAPSHOT: Final = 4 * 1024 * 1024
 
 
 class Tally(msgspec.Struct):
@@ -46,7 +45,7 @@ class StrategyState(msgspec.Struct, kw_only=True):
     version: int = 1
     strategy: str = ""
     strategy_version: int = 1
-    snapshot: Mapping[str, Any] = {}
+    snapshot: msgspec.Raw = NOTHING
     tally: Tally = msgspec.field(default_factory=Tally)
     book: Book = msgspec.field(default_factory=Book)
     markets: dict[str, Watched] = msgspec.field(default_factory=dict)
@@ -71,29 +70,6 @@ class UnreadableState(PersonMustLook):
             f"data/{self.child}.db in the state directory: {self.problem}; undo the change, set"
             f" {self.child}.discard_snapshot = true, or begin afresh with another state directory"
         )
-
-
-class BadSnapshot(PersonMustLook):
-    """What the strategy knows cannot be kept: going on would forget it at the next restart."""
-
-    def __init__(self, strategy: str, problem: str) -> None:
-        super().__init__(strategy, problem)
-        self.strategy, self.problem = strategy, problem
-
-    def __str__(self) -> str:
-        return (
-            f"{self.strategy}.snapshot: {self.problem}; return a dict of plain values only"
-            " (numbers, strings, lists, dicts), then restart the strategy"
-        )
-
-
-def plain(snapshot: Any) -> dict[str, Any]:
-    """Return what user code wants kept, if it can be read back. Raises TypeError or ValueError."""
-    if not isinstance(snapshot, dict) or not all(type(key) is str for key in snapshot):
-        raise TypeError(f"a dict with strings as keys is needed, found {repr(snapshot)[:100]}")
-    if (size := len(_ENCODER.encode(snapshot))) > LARGEST_SNAPSHOT:
-        raise ValueError(f"it has {size} bytes, at most {LARGEST_SNAPSHOT} are kept with each commit")
-    return snapshot
 
 
 def encode(state: StrategyState) -> bytes:

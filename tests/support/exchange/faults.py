@@ -25,9 +25,10 @@ class Faults:
     goes away. ``out_of_order``: of every two frames the second comes first. ``burst_s``: frames are kept
     back so long, then come all at once. ``skew_ms``: the exchange's clock is so far ahead of ours; its script
     and its answers go by it (``LocalExchange.clock_ms``). ``paired``: two candles come in one frame, where
-    the exchange's form has a list for them. ``untrusted``: a server with TLS shows a certificate that nobody
-    trusts. ``nameless``: its name does not resolve (``names``). Whoever is connected when new connections
-    become impossible loses theirs.
+    the exchange's form has a list for them. ``candleless``: candles were subscribed to and never come, while
+    the rest does. ``untrusted``: a server with TLS shows a certificate that nobody trusts. ``nameless``: its
+    name does not resolve (``names``). Whoever is connected when new connections become impossible loses
+    theirs.
     """
 
     garbage: bool = False
@@ -45,8 +46,20 @@ class Faults:
     burst_s: float = 0.0
     skew_ms: int = 0
     paired: bool = False
+    candleless: bool = False
     untrusted: bool = False
     nameless: bool = False
+
+    @property
+    def wrong(self) -> dict[str, Any]:
+        """What is not as it should be."""
+        values = {field.name: (field.default, getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, (well, value) in values.items() if value != well}
+
+    @property
+    def deaf(self) -> bool:
+        """Whether nothing is read."""
+        return not self.pong or self.silence == "half-open"
 
     @property
     def shut(self) -> bool:
@@ -55,12 +68,13 @@ class Faults:
 
 
 def together(several: Iterable[Faults]) -> Faults:
-    """Return all of them at once; where two set the same, the later one counts."""
-    well, found = Faults(), dict[str, Any]()
+    """Return all of them at once. Raises ValueError for two that set the same."""
+    found: dict[str, Any] = {}
     for faults in several:
-        values = {field.name: getattr(faults, field.name) for field in fields(faults)}
-        found |= {name: value for name, value in values.items() if value != getattr(well, name)}
-    return replace(well, **found)
+        if not found.keys().isdisjoint(faults.wrong):
+            raise ValueError(f"{faults} cannot be beside {found}")
+        found |= faults.wrong
+    return Faults(**found)
 
 
 GARBAGE = (
@@ -73,6 +87,11 @@ GARBAGE = (
     "9" * 5000,
     '{"stream":1,"data":2}',
 )
+
+
+def is_candle(frame: Frame) -> bool:
+    """Whether a frame holds a candle, in the forms that are compared by their text: Binance's and Bybit's."""
+    return any(word in frame.text.replace(" ", "") for word in ('"e":"kline"', '"topic":"kline'))
 
 
 def spoiled(frame: Frame, number: int, faults: Faults) -> tuple[Frame, ...]:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.support.exchange.capture import Frame
-from tests.support.exchange.faults import Faults, Pairs, Shuffle, spoiled
+from tests.support.exchange.faults import Faults, Pairs, Shuffle, is_candle, spoiled
 
 Script = Callable[[str], AsyncIterator[Frame]]
 """What a connection of this path gets, after it has said something; each frame when its time has come."""
@@ -42,7 +42,6 @@ def no_reply(_frame: str) -> str | None:
 HERE = Path(__file__).parent
 TRUSTED = HERE / "trusted.pem"
 """The certificate of a server with ``tls``: whoever is to trust it finds it under SSL_CERT_FILE."""
-CLOSED_CANDLE = ('"x":true', '"confirm":true')
 
 
 @dataclass
@@ -169,10 +168,15 @@ class LocalExchange:
             if faults.shut:
                 connection.transport.abort()
                 return
-            if not faults.pong or faults.silence == "half-open":
+            if faults.deaf:
                 connection.transport.pause_reading()
+            else:
+                # Whoever left in the meantime is seen to be gone now.
+                connection.transport.resume_reading()
             if faults.silence != "no":
                 await asyncio.Event().wait()
+            if faults.candleless and is_candle(frame):
+                continue
             for one in pairs.joined(frame, faults):
                 for other in shuffle.turned(one, faults):
                     for spoilt in spoiled(other, sent, faults):
@@ -200,7 +204,7 @@ class LocalExchange:
 
 def _closes(frame: Frame) -> bool:
     text = frame.text.replace(" ", "")
-    return any(word in text for word in CLOSED_CANDLE)
+    return is_candle(frame) and ('"x":true' in text or '"confirm":true' in text)
 
 
 def _certified(file: Path) -> ssl.SSLContext:

@@ -11,6 +11,7 @@ from protocol.messages.market import Funding, Instrument, MarginTier
 from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, Quantity, TradingChanged, WholePosition
 from tests.workers.broker.bench import BTC, D, order
 from tests.workers.broker.pit import FREE, ONE, T0, Live
+from workers.broker.breakers import Limits
 from workers.broker.latency import latency_ms
 from workers.broker.matching import Terms
 
@@ -410,6 +411,31 @@ def test_an_error_in_the_guard_changes_nothing_is_counted_and_the_guard_goes_on(
 
     live.quote("90", "90.1", now=1001)
     assert live.filled[1:] == [("in/stop", D(90), D(1))]
+
+
+@pytest.mark.req("B3")
+def test_an_error_in_the_guard_leaves_no_trace_of_the_half_that_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fill, its curb and its count are undone; a minute of errors is one alert, and the next another."""
+    live = fresh(limits=Limits(losses=1, orders=None)).quote("100", "100.1", now=0)
+    live.order(name="in", bracket=LONG)
+    live.quote("100", "100.1", now=ARRIVED)
+    state = live.core._state
+    before = state.encode(), len(live.bench.outputs)
+    clerk = live.core._market.office.clerk
+    with monkeypatch.context() as patch:
+        patch.setattr(clerk, "_follow", lambda *_: 1 / 0)
+        for now in (1000, 2000, 62_000):
+            state.at_ms = T0 + now
+            live.core._guard.run(lambda: clerk.fill(state.working["in/stop"], D(1), D(90)))
+    state.errors, state.last_error, state.at_ms = 0, None, T0 + ARRIVED
+    notes = live.core._notes.take()
+
+    assert state.encode() == before[0]
+    assert notes.writes == []
+    assert [type(output).__name__ for output in notes.outputs] == ["TradingChanged"] * 2
+    assert [line.message for line in notes.logs] == ["guard failed"] * 3
 
 
 @pytest.mark.req("B3")

@@ -141,6 +141,7 @@ def test_what_cannot_be_loaded_is_one_sentence(folder: Path, name: str, told: st
     [
         ({"interval": "often"}, "interval must be a duration"),
         ({"interval": -1}, "interval must be a duration"),
+        ({"interval": 0.0001}, "interval must be 1ms or longer, or 0s for none, found 0.0001"),
         ({"error_budget": -1}, "strategy.config.error_budget"),
         ({"keep_signals_for": "ever"}, "keep_signals_for must be a duration"),
         ({"inputs": ["feed", "feed"]}, "twice"),
@@ -164,6 +165,12 @@ def test_a_section_that_cannot_be_obeyed_is_refused(config: dict[str, object], t
 def test_the_interval_is_five_seconds_when_only_asked_for(said: object, interval_ms: int) -> None:
     """Also as the environment says it: SUPERVISOR__STRATEGY__INTERVAL=1 is a number."""
     assert interval_ms == decode({"interval": said}, StrategyConfig, "strategy").interval_ms
+
+
+def test_signals_are_kept_for_a_year_unless_it_is_said_otherwise() -> None:
+    """In milliseconds, as the data counts."""
+    assert 365 * 86_400_000 == decode({}, StrategyConfig, "strategy").keep_signals_ms
+    assert 1500 == decode({"keep_signals_for": "1.5s"}, StrategyConfig, "strategy").keep_signals_ms
 
 
 def test_a_helper_beside_the_file_can_be_imported(folder: Path) -> None:

@@ -136,7 +136,8 @@ def test_another_champion_in_the_answer_ends_the_process(wanted: str | None, sai
     drive(core, candles([1, 2]))
     answer(strategy, {**LONG, "champion": said})
 
-    with pytest.raises(UnfitAnswer, match="nothing is traded"):
+    meant = "the champion 'abc'" if wanted else "no fallback"
+    with pytest.raises(UnfitAnswer, match=f", {meant} is wanted; nothing is traded"):
         core.step()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from decimal import Decimal
+from decimal import Decimal, Inexact, getcontext
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -256,6 +256,20 @@ def test_user_code_cannot_take_others_lines_out_of_the_log() -> None:
     taken = played(answer)
     assert len(CLOSES) - 1 == len(taken.named("evaluation"))
     assert len(CLOSES) - 1 == len([it for it in taken.outputs if isinstance(it, Signal)])
+
+
+@pytest.mark.req("T2")
+def test_user_code_cannot_change_how_others_calculate() -> None:
+    """The precision that it sets for its own sums ends with the evaluation."""
+
+    def answer(context: Context) -> Any:
+        getcontext().prec = 1
+        getcontext().traps[Inexact] = True
+        return None
+
+    before = getcontext().copy()
+    played(answer)
+    assert (before.prec, before.traps) == (getcontext().prec, getcontext().traps)
 
 
 class Unready(Said):

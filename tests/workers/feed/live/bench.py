@@ -100,6 +100,7 @@ class Bench:
     status: int | None = 200
     retry_after_s: float | None = None
     skew_ms: int = 0
+    mute: bool = False
     history: Callable[[Mapping[str, str], int], str] = flat_history
     settled: Callable[[int, int], str] = lambda _start_ms, _now_ms: "[]"
 
@@ -260,6 +261,8 @@ class Bench:
             self.core.ponged(line)
 
     def _answer(self, ask: Ask) -> None:
+        if self.mute:
+            return
         self.core.advance(self.now, self.wall_ms)
         body = self._body(ask)
         sent_ms = self.wall_ms - 100

@@ -73,6 +73,10 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
                 "latency.notifier.dead.p50", "latency.notifier.dead.p99",
             },
         ),
+        (
+            ["replay", "--samples", "1", "--behind", "5000"],
+            {"replay.pipelined", "replay.lockstep", "replay.behind", "replay.behind.producer.p99"},
+        ),
         (["idle", "--seconds", "0.1"], {"idle.cpu.root", "idle.cpu.tree", "idle.pss.root", "idle.pss.tree"}),
         (
             ["scale", "5", "--rest", "0.1"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final, Literal
 
 CANDLE_HEADER: Final = ("ts_ms", "open", "high", "low", "close", "volume")
@@ -13,8 +13,16 @@ BASE_PLACES: Final = Decimal("0.00000001")
 TOO_MUCH: Final = Decimal(10) ** 19
 """No market has traded so many of anything in a row; more digits than Decimal keeps would follow."""
 
-# Up to 18 digits before the point and after it: all real markets, and no number that Decimal rounds.
-NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?(?:[eE][+-]?\d)?\Z", re.ASCII)
+LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: the last time that can be written as a date."""
+
+# All real markets, and no number that Decimal rounds: up to 18 digits before the point and after it.
+_PLAIN: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?\Z", re.ASCII)
+# What else a binary float is written as: 0.0012999999999999999, 1.234e-05.
+_NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,30})?(?:[eE](?:-[0-3]?\d|\+?0?\d))?\Z", re.ASCII)
+_PLACES: Final = 18
+_FINEST: Final = Decimal(1).scaleb(-_PLACES)
+_WIDE: Final = Context(prec=60)
 TIME: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
 
 
@@ -46,6 +54,20 @@ class Row:
     close: Decimal
     volume: Decimal
     trade_id: str = ""
+
+
+def number(text: str) -> Decimal | None:
+    """Read a number that is not negative, with all its digits; None when it is none."""
+    return Decimal(text) if _NUMBER.match(text) else None
+
+
+def price(text: str) -> Decimal | None:
+    """Read a price; beyond the 18 places that the books take it is a float's noise, and is rounded."""
+    if _PLAIN.match(text):
+        return Decimal(text)
+    value = number(text)
+    noisy = value is not None and int(value.as_tuple().exponent) < -_PLACES
+    return value.quantize(_FINEST, context=_WIDE) if value is not None and noisy else value
 
 
 def in_base(quote: Decimal, price: Decimal) -> Decimal | None:

@@ -32,6 +32,7 @@ from workers.strategy.api import Context, Log, Price, Strategy
 from workers.strategy.desk import Desk, Settings
 from workers.strategy.evaluation import Failure, Wish, asked, told
 from workers.strategy.guard import UNGUARDED, Guard
+from workers.strategy.horizon import Horizon
 from workers.strategy.inputs import Inputs
 from workers.strategy.moment import Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
@@ -82,7 +83,7 @@ class StrategyCore:
         self._troubles = Troubles(
             kept.tally, warn_at=settings.max_consecutive_errors, budget=settings.error_budget
         )
-        self._account_through, self._cycle_ms = kept.account_through, kept.cycle_ms
+        self._horizon, self._cycle_ms = Horizon(kept.account_through, kept.done_row), kept.cycle_ms
         self._now, self._at_ms, self._cycle_at = 0.0, 0, float("inf")
         self._ticks = 0
         self._asks = type(strategy).ready is not Strategy.ready
@@ -176,7 +177,7 @@ class StrategyCore:
             made.cursors[inputs.account] = record.seq
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
-                self._account_through = message.row
+                self._horizon.heard(message)
             elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
                 self._kept.book.heard(message)
                 if isinstance(message, Fill):
@@ -314,6 +315,7 @@ class StrategyCore:
         if wishes:
             made.changed = True
             self._desk.decide(wishes, moment, made)
+            self._horizon.asked(moment.row)
         elif self._settings.verbose:
             made.logs.append(LogLine("DEBUG", "evaluation", {**moment.facts(), "action": "hold"}))
 
@@ -351,7 +353,7 @@ class StrategyCore:
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
         kept.done_row = rows.done_row
-        kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
+        kept.account_through, kept.cycle_ms = self._horizon.through, self._cycle_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
         try:
             kept.snapshot = self._strategy.snapshot()
@@ -388,9 +390,9 @@ class StrategyCore:
 
     def _waits_for_fills(self, lane: Lane) -> bool:
         inputs = self._inputs
-        if inputs.account is None or not inputs.lockstep or lane is not inputs.rows.leading:
+        if inputs.account is None or not inputs.lockstep or inputs.rows.over:
             return False
-        return lane.queue[0].seq > self._account_through
+        return not self._horizon.allows(inputs.rows.row_of(lane))
 
 
 def _iso(time_ms: int | None) -> str | None:

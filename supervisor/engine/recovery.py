@@ -226,7 +226,7 @@ class Recovery:
     def _delay(self, child: Node) -> float:
         if self._ctx.otp or not isinstance(child, WorkerNode) or child.attempt == 0:
             return 0.0
-        return restart_delay(child.spec.backoff, child.attempt, self._ctx.uniform())
+        return restart_delay(child.spec.backoff, child.attempt, self._ctx.uniform)
 
     def _person_must_look(self, child: Node, ending: Ending) -> bool:
         return not self._ctx.otp and isinstance(child, WorkerNode) and ending.reason == "config"

@@ -5,7 +5,7 @@ pending, survives the exec and is delivered when the mask is lifted.
 """
 
 # pathlib would double what the launcher imports.
-# ruff: noqa: PTH110, PTH118
+# ruff: noqa: PTH110
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def _execute_found(argv: list[str], environment: Environment) -> None:
     """Execute the first that is found on the path; return when there is none that can be."""
     # To ask first is ten times quicker than to have each directory of the path refuse the whole execution.
     for directory in environment.get("PATH", os.defpath).split(os.pathsep):
-        path = os.path.join(directory, argv[0])
+        path = f"{directory or os.curdir}/{argv[0]}"
         if os.access(path, os.X_OK):
             with contextlib.suppress(OSError):
                 os.execve(path, argv, environment)

@@ -120,8 +120,12 @@ class Launcher:
         self._epoll.register(descriptor, select.EPOLLIN)
 
     def _say(self, *message: int | str, descriptors: Sequence[int] = ()) -> None:
+        data = marshal.dumps(message)
         try:
-            socket.send_fds(self._channel, [marshal.dumps(message)], descriptors)
+            if descriptors:
+                socket.send_fds(self._channel, [data], descriptors)
+            else:
+                self._channel.send(data)
         except ConnectionError:
             self._running = False
 

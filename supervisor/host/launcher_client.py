@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,13 +115,22 @@ class LauncherClient:
             process, self._process = self._process, None
             await self._loop.run_in_executor(self._executor, _end, process)
 
-    async def spawn(self, order: dict[str, Any], output: int) -> Launched:
+    def spawn(self, order: dict[str, Any], output: int) -> Coroutine[Any, Any, Launched]:
         """Run a command with ``output``, which is taken over, as its stdout and stderr.
 
-        Raises StartFailed when the exec fails, or when nobody answers in time.
+        The newborn in reserve gets its order now, not when the result is awaited. Both raise StartFailed:
+        the order is too long, the exec fails, or nobody answers in time.
         """
         try:
-            standby = await self._told(order, output)
+            told = self._tell_reserve(order, output)
+        except BaseException:
+            os.close(output)
+            raise
+        return self._launched(told, order, output)
+
+    async def _launched(self, told: Standby | None, order: dict[str, Any], output: int) -> Launched:
+        try:
+            standby = told or await self._told(order, output)
         finally:
             os.close(output)
         try:
@@ -141,8 +151,18 @@ class LauncherClient:
             self._used = True
             self._do_later()
 
+    def _tell_reserve(self, order: dict[str, Any], output: int) -> Standby | None:
+        """The newborn in reserve when it waits there and has got the order. Raises StartFailed."""
+        if self._reserve is None or not self._reserve.done():
+            return None
+        standby, self._reserve = self._reserve.result(), None
+        return standby if self._tell(standby, order, output) else None
+
     async def _told(self, order: dict[str, Any], output: int) -> Standby:
-        """A process that has got the order: the one in reserve, or a new one. Raises StartFailed."""
+        """A process that has got the order: the one about to be in reserve, or a new one.
+
+        Raises StartFailed.
+        """
         reserve, self._reserve = self._reserve, None
         if reserve is not None and self._tell(standby := await self._born(reserve), order, output):
             return standby
@@ -161,8 +181,6 @@ class LauncherClient:
         return told
 
     async def _born(self, newborn: asyncio.Future[Standby]) -> Standby:
-        if newborn.done():  # as a rule; to set and clear an alarm takes longer than all the rest here
-            return newborn.result()
         try:
             async with asyncio.timeout(_ANSWER_PATIENCE):
                 return await newborn

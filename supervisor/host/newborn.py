@@ -54,8 +54,18 @@ def _wait_for_order(orders: socket.socket, launcher: int, report: int) -> NoRetu
     _close_all_but(orders.fileno(), report)
     gc.disable()  # to walk over all objects would copy every page that the launcher shares
     inherited = prepare()
-    order, output = _hear(orders, mmap.mmap(-1, LARGEST_ORDER))
+    room = mmap.mmap(-1, LARGEST_ORDER, mmap.MAP_PRIVATE)  # kept to the end: to give it back takes time
+    _rehearse(room)
+    order, output = _hear(orders, room)
     become(order, inherited, output, launcher, report)
+
+
+def _rehearse(room: mmap.mmap) -> None:
+    """Hear an order for nobody: after a fork the first use of each page of memory is slow."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, there:
+        socket.send_fds(there, [marshal.dumps({})], [0])
+        os.close(_hear(here, room)[1])
 
 
 def _hear(orders: socket.socket, room: mmap.mmap) -> tuple[dict[str, object], int]:

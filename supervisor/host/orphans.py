@@ -104,8 +104,11 @@ class Orphans:
         process adopts must have come from its children, and only at the end.
         """
         found: set[Key] = set()
-        root, own_session = os.getpid(), os.getsid(0)
-        orphans = [stat for stat in self._table.adopted(root) if stat.session != own_session]
+        own_session = os.getsid(0)
+        orphans = [stat for stat in self._table.adopted(os.getpid()) if stat.session != own_session]
+        if not orphans:  # as a rule
+            self._foreign.clear()
+            return found
         sessions = {**self._sessions(), **{grave.session: grave.key for grave in self._graves}}
         owners = {
             orphan.pid: sessions.get(orphan.session) or self._marked_owner(orphan) for orphan in orphans
@@ -140,10 +143,11 @@ class Orphans:
             with contextlib.suppress(ChildProcessError):  # somebody else in the root was quicker
                 os.waitpid(orphan.pid, os.WNOHANG)
 
-    def _look(self) -> None:
-        if self._next is not None:
-            self._next.cancel()
+    def _look_again(self) -> None:
         self._next = None
+        self._look()
+
+    def _look(self) -> None:
         began = self._loop.time()
         left = self.sweep()
         for grave in self._graves:
@@ -156,7 +160,8 @@ class Orphans:
 
     def _schedule_next(self) -> None:
         if not self._graves:
-            self._schedule(_ROUTINE)
+            if self._next is None:
+                self._schedule(_ROUTINE)
             return
         self._schedule(max(self._pause, self._not_before - self._loop.time()))
         self._pause = min(2 * self._pause, _LONGEST_LOOK)
@@ -179,7 +184,7 @@ class Orphans:
             if self._next.when() <= when:
                 return
             self._next.cancel()
-        self._next = self._loop.call_at(when, self._look)
+        self._next = self._loop.call_at(when, self._look_again)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -9,8 +9,11 @@ are no text are survived and counted. A pipe is never waited for to end: a grand
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
+import struct
+import termios
 import threading
 import traceback
 from collections import OrderedDict, deque
@@ -41,13 +44,30 @@ _PAUSE: Final = 0.1
 
 @dataclass
 class Pipe:
-    """The read end of one incarnation's output."""
+    """The read end of one incarnation's output. The reader holds ``reading`` while it works on it."""
 
     child: str
     incarnation: int
     fd: int
     lines: LineSplitter = field(default_factory=LineSplitter)
     open: bool = True
+    reading: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether all that was written has been read and heard; False also when that cannot be told now."""
+        if not self.reading.acquire(blocking=False):
+            return False
+        try:
+            return not (self.open and (self._waiting or self.lines.unfinished))
+        finally:
+            self.reading.release()
+
+    @property
+    def _waiting(self) -> int:
+        """Bytes in the pipe."""
+        (waiting,) = struct.unpack("i", fcntl.ioctl(self.fd, termios.FIONREAD, bytes(4)))
+        return int(waiting)
 
 
 class Output:
@@ -71,7 +91,6 @@ class Output:
         self._files: OrderedDict[str, LogFile] = OrderedDict()
         self._touched: set[str] = set()
         self._pipes: dict[tuple[str, int], Pipe] = {}
-        self._unfinished: set[tuple[str, int]] = set()
         self._last = LastWords()
         self._asked: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
@@ -93,7 +112,7 @@ class Output:
         pipe = Pipe(child, incarnation, fd)
         with self._lock:
             if not self._closed:
-                self._unfinished.add((child, incarnation))
+                self._pipes[child, incarnation] = pipe
                 self._ask(lambda: self._add(pipe))
                 return
         os.close(fd)
@@ -109,8 +128,9 @@ class Output:
             self._ask(lambda: self._store_own(whole))
 
     def is_settled(self, child: str, incarnation: int) -> bool:
-        """Whether this incarnation's output has come to its end and is all read."""
-        return (child, incarnation) not in self._unfinished
+        """Whether all that this incarnation had written is read; False also when that cannot be told now."""
+        pipe = self._pipes.get((child, incarnation))
+        return pipe is None or pipe.is_read
 
     def when_settled(self, child: str, incarnation: int, then: Callable[[], None]) -> None:
         """Call ``then`` in the reader's thread when all that this incarnation had written is read."""
@@ -202,31 +222,32 @@ class Output:
             self._asked.popleft()()
 
     def _add(self, pipe: Pipe) -> None:
-        self._pipes[pipe.child, pipe.incarnation] = pipe
-        self._selector.register(pipe.fd, selectors.EVENT_READ, pipe)
+        if pipe.open:  # as a rule: who asked before may have had it read to its end
+            self._selector.register(pipe.fd, selectors.EVENT_READ, pipe)
 
     def _read(self, pipe: Pipe, chunks: int) -> None:
-        for _ in range(chunks):
-            if not pipe.open:
-                return
-            try:
-                data = os.read(pipe.fd, _CHUNK)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
-            if not data:
-                self._end(pipe)
-            for line in pipe.lines.feed(data):
-                self._hear(pipe, line)
+        with pipe.reading:
+            for _ in range(chunks):
+                if not pipe.open:
+                    return
+                try:
+                    data = os.read(pipe.fd, _CHUNK)
+                except BlockingIOError:
+                    return
+                except OSError:
+                    data = b""
+                if not data:
+                    self._end(pipe)
+                for line in pipe.lines.feed(data):
+                    self._hear(pipe, line)
 
     def _end(self, pipe: Pipe) -> None:
         self._take_rest(pipe)
-        self._selector.unregister(pipe.fd)
+        if pipe.fd in self._selector.get_map():
+            self._selector.unregister(pipe.fd)
         os.close(pipe.fd)
         pipe.open = False
-        self._pipes.pop((pipe.child, pipe.incarnation), None)
-        self._unfinished.discard((pipe.child, pipe.incarnation))
+        del self._pipes[pipe.child, pipe.incarnation]
 
     def _take_rest(self, pipe: Pipe) -> None:
         for line in pipe.lines.flush():

@@ -52,6 +52,7 @@ class ProcessTable:
 
     def __init__(self, root: str = "/proc") -> None:
         self._root = root
+        self._lists_children = False
 
     def stat(self, pid: int) -> Stat | None:
         """The process's line, or None when there is no such process."""
@@ -84,8 +85,10 @@ class ProcessTable:
         """
         children = f"{self._root}/{pid}/task/{pid}/children"
         listed = _read(children).split()
-        if not listed and not os.path.exists(children):
-            return self.children(pid)
+        if not listed and not self._lists_children:
+            self._lists_children = os.path.exists(children)
+            if not self._lists_children:
+                return self.children(pid)
         return [stat for child in listed if (stat := self.stat(int(child))) is not None]
 
     def environment(self, pid: int) -> bytes:

@@ -16,7 +16,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -27,7 +27,7 @@ from supervisor.host.errand import Errands
 from supervisor.host.errors import StartFailed
 from supervisor.host.forkserver import Forked, Forkserver
 from supervisor.host.guarded import Broken, guarded
-from supervisor.host.launcher_client import LauncherClient
+from supervisor.host.launcher_client import Launched, LauncherClient
 from supervisor.host.orphans import Key, Orphans
 from supervisor.host.port import Birth, HostEvent, Sink
 from supervisor.host.running import CommandProcess, Running, Worker
@@ -83,9 +83,13 @@ class RealHost:
         """Begin to start a process; returns at once."""
         key = (birth.child, birth.incarnation)
         self._starting.add(key)
-        life = guarded(self._loop, self._live(birth), name=f"life of {birth.child}", broken=self._broken)
-        self._lives[key] = life
-        life.add_done_callback(lambda _: self._lives.pop(key, None))
+        try:
+            start = self._begin(birth)
+        except (StartFailed, OSError) as error:
+            start = _refusal(error)
+        life, name = self._live(birth, start), f"life of {birth.child}"
+        self._lives[key] = task = guarded(self._loop, life, name=name, broken=self._broken)
+        task.add_done_callback(lambda _: self._lives.pop(key, None))
 
     def terminate(self, child: str, incarnation: int) -> None:
         """Send SIGTERM, and SIGCONT because a suspended process would not hear it, to the leader."""
@@ -183,11 +187,11 @@ class RealHost:
             self._launcher.kill()
             await asyncio.wait(self._lives.values(), timeout=_CLOSE_PATIENCE)
 
-    async def _live(self, birth: Birth) -> None:
+    async def _live(self, birth: Birth, start: Coroutine[Any, Any, Running]) -> None:
         """One incarnation, from its start to its burial."""
         key = (birth.child, birth.incarnation)
         try:
-            running = await self._start(birth)
+            running = await start
         except (StartFailed, OSError) as error:
             self._forget(key)
             permanent = isinstance(error, StartFailed) and error.permanent
@@ -202,10 +206,10 @@ class RealHost:
         status = await running.ended()
         self._forget(key)
         running.release()
-        self._child_gone(running.parent)
         await self._orphans.bury(key, running.pid)
-        self._launcher.untrack(running.pid)
         self._tell(Exited(*key, status=status))
+        self._launcher.untrack(running.pid)
+        self._child_gone(running.parent)
 
     def _child_gone(self, parent: int) -> None:
         self._children_of[parent] -= 1
@@ -215,15 +219,26 @@ class RealHost:
                 self._executor.submit(self._forkserver.end_retired, parent)
 
     def _tell(self, event: HostEvent) -> None:
-        # By way of the loop: an error of whoever listens must not end the life that is told about.
-        self._loop.call_soon(self._sink, event)
+        # At once, not by way of the loop: a restart waits for it.
+        try:
+            self._sink(event)
+        except Exception as defect:  # noqa: BLE001 - it must not end the life that is told about
+            self._broken(defect)
 
-    async def _start(self, birth: Birth) -> Running:
+    def _begin(self, birth: Birth) -> Coroutine[Any, Any, Running]:
+        """Do of a start what need not wait, so that it does not wait for its turn of the loop; give the rest.
+
+        Both raise StartFailed or OSError.
+        """
         if self._closed:
             raise StartFailed("the root is shutting down; nothing is started any more")
         if birth.program.start is None:
-            return await self._start_command(birth)
-        forked, output = await self._loop.run_in_executor(self._executor, self._fork, birth)
+            return self._begin_command(birth)
+        forking = self._loop.run_in_executor(self._executor, self._fork, birth)
+        return self._start_worker(birth, forking)
+
+    async def _start_worker(self, birth: Birth, forking: Awaitable[tuple[Forked, int]]) -> Running:
+        forked, output = await forking
         self._tell_directory()
         self._launcher.track(forked.pid)
         self._attach_output(birth.child, birth.incarnation, output)
@@ -241,11 +256,19 @@ class RealHost:
         finally:
             os.close(write_end)
 
-    async def _start_command(self, birth: Birth) -> Running:
+    def _begin_command(self, birth: Birth) -> Coroutine[Any, Any, Running]:
         descriptors.check_headroom()
         read_end, write_end = os.pipe()
         try:
-            launched = await self._launcher.spawn(self._command_order(birth), write_end)
+            launching = self._launcher.spawn(self._command_order(birth), write_end)
+        except BaseException:
+            os.close(read_end)
+            raise
+        return self._start_command(birth, launching, read_end)
+
+    async def _start_command(self, birth: Birth, launching: Awaitable[Launched], read_end: int) -> Running:
+        try:
+            launched = await launching
         except BaseException:
             os.close(read_end)
             raise
@@ -304,3 +327,7 @@ class RealHost:
 
     def _is_living(self, key: Key) -> bool:
         return key in self._running or key in self._starting
+
+
+async def _refusal(error: Exception) -> Running:
+    raise error

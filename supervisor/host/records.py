@@ -29,6 +29,11 @@ class LineSplitter:
         self._rest = bytearray()
         self._skipping = False
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether something came without a line's end, and waits for it."""
+        return bool(self._rest)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes, yield the lines that are complete; an overlong line comes cut, with a mark."""
         *whole, rest = data.split(b"\n")

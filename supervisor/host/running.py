@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Protocol
+from typing import Final, Protocol
 
 from supervisor.engine.events import ExitStatus
 from supervisor.host.errors import LauncherLost
@@ -24,6 +24,7 @@ _WORD_PATIENCE = 2.0
 """Seconds granted to the parent of a dead process to tell how it ended."""
 PARENT_LOST = ExitStatus(signal="SIGKILL", cause="forkserver")
 UNKNOWN = ExitStatus()
+_SIGNALS: Final = {int(known): known.name for known in signal.Signals}
 
 
 class Running(Protocol):
@@ -157,9 +158,4 @@ class CommandProcess(_Leader):
 
 def exit_status(code: int) -> ExitStatus:
     """Translate an exit code; a negative one is a signal's number."""
-    if code >= 0:
-        return ExitStatus(code=code)
-    try:
-        return ExitStatus(signal=signal.Signals(-code).name)
-    except ValueError:
-        return ExitStatus(signal=f"SIG{-code}")
+    return ExitStatus(code=code) if code >= 0 else ExitStatus(signal=_SIGNALS.get(-code, f"SIG{-code}"))

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from supervisor.engine import events
-from supervisor.engine.commands import Command
+from supervisor.engine.commands import Command, Report
 from supervisor.engine.engine import Engine
 
 Perform = Callable[[Command], None]
@@ -38,7 +38,9 @@ class Inbox:
         self._draining = True
         try:
             while self._queue:
-                for command in self._engine.handle(self._queue.popleft(), self._now()):
+                commands = self._engine.handle(self._queue.popleft(), self._now())
+                # Who is down waits for what is to be done; what is to be told can wait for that.
+                for command in sorted(commands, key=_is_news):
                     self._perform(command)
         except Exception as defect:
             self._broken(defect)
@@ -46,3 +48,7 @@ class Inbox:
         finally:
             self._draining = False
         return True
+
+
+def _is_news(command: Command) -> bool:
+    return isinstance(command, Report)

@@ -51,8 +51,9 @@ class LastWord:
             if told:
                 return
             told = True
-            word = self._words.last_word(event.child, event.incarnation)
-            self._tell(replace(event, detail=word or self._trouble(event.child, event.incarnation)))
+            child, incarnation = event.child, event.incarnation
+            why = self._words.last_word(child, incarnation) or self._trouble(child, incarnation)
+            self._tell(event if why is None else replace(event, detail=why))
 
         if self._words.is_settled(event.child, event.incarnation):
             settled()  # as a rule: the end of its output has woken the reader before anybody else

@@ -39,12 +39,12 @@ def test_delay_is_within_its_bounds_whatever_the_attempt(
     backoff: Backoff, attempt: int, uniform: float
 ) -> None:
     """Within [0, max], spread downward by at most the jitter, never shorter for a later attempt."""
-    delay = restart_delay(backoff, attempt, uniform)
-    longest = restart_delay(backoff, attempt, 0.0)
+    delay = restart_delay(backoff, attempt, lambda: uniform)
+    longest = restart_delay(backoff, attempt, lambda: 0.0)
 
     assert 0.0 <= delay <= backoff.max
     assert longest * (1 - backoff.jitter) - 1e-9 <= delay <= longest
-    assert longest <= restart_delay(backoff, attempt + 1, 0.0)
+    assert longest <= restart_delay(backoff, attempt + 1, lambda: 0.0)
 
 
 @pytest.mark.req("S1")

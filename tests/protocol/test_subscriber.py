@@ -323,6 +323,21 @@ def test_late_words_of_a_life_never_met_do_not_silence_the_present_one() -> None
     assert not subscriber.on_latest(Latest("quote/A", 0, record(1).body, "first", 9))
 
 
+def test_an_answer_of_an_ended_life_that_was_overtaken_is_not_believed() -> None:
+    """The first process answered and died; the second one's answer came sooner."""
+    subscriber = Subscriber("feed", journal=None, after=0, latest=True)
+    questions = [subscriber.poll(now, ROOM) for now in (0.0, RETRY_S)]
+    first, second = (
+        msgspec.structs.replace(past(0, 1, 1), life=life, with_latest=True, question=fetch.question)
+        for life, fetch in zip(("first", "second"), questions, strict=True)
+        if fetch is not None
+    )
+    subscriber.on_past(second, 1.1)
+    subscriber.on_past(first, 1.2)
+
+    assert subscriber.on_latest(Latest("quote/A", 0, record(1).body, "second", 1))
+
+
 @pytest.mark.parametrize(("journal", "after"), [(None, 0), ("j", 3)])
 def test_events_that_are_no_longer_kept_are_passed_over(journal: str | None, after: int) -> None:
     """A notifier that comes late, or was away for weeks, works; what it missed is told, once, by numbers."""

@@ -191,9 +191,19 @@ def helpers(root: int) -> dict[str, int]:
 
 
 def reserve(root: TreeProcess) -> list[int]:
-    """The processes that the launcher keeps for the next command."""
+    """The processes that wait for the next command, as far as the root knows of them yet."""
     waiting = ProcessTable().children(root.helper("launcher"))
-    return [stat.pid for stat in waiting if stat.name == NEWBORN and not stat.zombie]
+    known = _named_by_pidfds(root.process.pid)
+    return [stat.pid for stat in waiting if stat.name == NEWBORN and not stat.zombie and stat.pid in known]
+
+
+def _named_by_pidfds(holder: int) -> set[int]:
+    """The processes for which a process holds a pidfd."""
+    found = set()
+    for info in Path(f"/proc/{holder}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found |= {int(line.split()[1]) for line in info.read_text().splitlines() if line[:4] == "Pid:"}
+    return found
 
 
 def state_of(pid: int) -> str:

@@ -69,6 +69,8 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
                 "latency.notifier.none.p50", "latency.notifier.none.p99",
                 "latency.notifier.log.p50", "latency.notifier.log.p99",
                 "latency.notifier.hanging.p50", "latency.notifier.hanging.p99",
+                "latency.notifier.flooding.p50", "latency.notifier.flooding.p99",
+                "latency.notifier.dead.p50", "latency.notifier.dead.p99",
             },
         ),
         (

@@ -22,6 +22,8 @@ from workers.broker.trading_state import KILL_SWITCH, OPERATOR, Curb
 MARKET: Final = "market"
 STORAGE: Final = "storage"
 ERRORS: Final = "errors"
+VENUE: Final = "venue"
+RECONCILIATION: Final = "reconciliation"
 _CODES: Final[dict[str, DenialCode]] = {
     MARKET: "market_unfit",
     STORAGE: "storage",
@@ -122,9 +124,9 @@ class Risk:
     def resume(self, strategy: str | None, by: str) -> bool:
         """Reset what an operator may reset, of one strategy or of all; False when there was nothing.
 
-        The kill switch stays, and so does what only the world can mend (the market, the disk).
+        The kill switch stays, and so does what only the world can mend (the market, the disk, the venue).
         """
-        fixed = {KILL_SWITCH, MARKET, STORAGE}
+        fixed = {KILL_SWITCH, MARKET, STORAGE, VENUE}
         changes = self._state.trading.lift(
             lambda curb: curb.trigger not in fixed and strategy in (None, curb.strategy),
             self._state.at_ms,

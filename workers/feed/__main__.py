@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from protocol.messages.control import Launch
 from protocol.messages.stream import MarketRole
 from workers.feed.config import FeedConfig, check
 from workers.feed.core import FeedCore
+from workers.feed.live.kept import kept_calendar
 from workers.feed.recording import Recording, load
 from workers.shared.preflight import Part, Place, section
 from workers.shared.process import run
@@ -28,10 +30,13 @@ def main(launch: Launch) -> int:
 
 
 def _startable(config: FeedConfig, place: Place) -> None:
-    """Raise PersonMustLook for what this version cannot serve, or a recording that cannot be read."""
+    """Raise PersonMustLook for what cannot be served, or cannot be read: a recording, a calendar."""
     check(config, place.child)
     if config.source == "recorded":
         load(place.path(config.file), config)
+    if config.calendar:
+        today = datetime.now(UTC).date()
+        kept_calendar(config.calendar)(today, today + timedelta(days=14))
 
 
 preflight = section(FeedConfig, _startable)

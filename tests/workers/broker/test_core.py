@@ -18,9 +18,9 @@ from protocol.messages.trading import (
     WholePosition,
 )
 from tests.workers.broker.bench import BTC, MINUTE, Bench, D, candle, order
-from workers.broker.core import Rules
 from workers.broker.errors import CorruptState, OtherVersion, UnfitInput
 from workers.broker.money import text
+from workers.broker.rules import Rules
 from workers.broker.state import restore
 
 THREE = [candle(1, "100", "110"), candle(2, "120", "130"), candle(3, "140", "150")]

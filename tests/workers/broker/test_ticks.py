@@ -10,12 +10,14 @@ from msgspec.structs import replace
 from protocol.messages.market import Funding, Instrument, MarginTier
 from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, Quantity, TradingChanged, WholePosition
 from tests.workers.broker.bench import BTC, D, order
-from tests.workers.broker.pit import ONE, T0, Live
+from tests.workers.broker.pit import FREE, ONE, T0, Live
+from workers.broker.breakers import Limits
 from workers.broker.latency import latency_ms
 from workers.broker.matching import Terms
 
 ARRIVED = 400
 TIERS = (MarginTier(D(1000), D(20), D("0.005")), MarginTier(D(10**6), D(5), D("0.01")))
+TIERED = Instrument(tick=D("0.1"), step=D("0.1"), contract="linear", tiers=TIERS)
 LONG = Bracket(stop=AtPrice(D(95)), target=AtPrice(D(110)))
 
 
@@ -318,10 +320,7 @@ def test_a_candle_whose_time_was_watched_has_nothing_to_say() -> None:
 @pytest.mark.req("B2")
 def test_an_isolated_position_is_liquidated_by_the_mark() -> None:
     """R12: leverage 10, entry 100.1: (100.1 - 10.01) / (1 - 0.005) is 90.54..."""
-    live = Live(terms=Terms(taker=D(0), slippage_bps=D(0), leverage=D(10)))
-    live.bench.instrument = None
-    live.core._market.pit._clerk._permissive = True
-    live.quote("100", "100.1", now=0)
+    live = Live(terms=replace(FREE, leverage=D(10)), instrument=TIERED).quote("100", "100.1", now=0)
     live.order(name="in", bracket=Bracket(stop=Away(D("0.5"))))
     live.quote("100", "100.1", now=ARRIVED).mark("90.6", now=500)
     assert len(live.filled) == 1
@@ -344,8 +343,7 @@ def test_leverage_without_known_tiers_is_denied_in_a_live_market() -> None:
 @pytest.mark.req("B2")
 def test_leverage_beyond_the_tier_of_the_notional_is_denied() -> None:
     """Up to 1,000 the venue allows 20, above that 5."""
-    rules = Instrument(tick=D("0.1"), step=D("0.1"), contract="linear", tiers=TIERS)
-    live = fresh(terms=Terms(leverage=D(10)), instrument=rules)
+    live = fresh(terms=Terms(leverage=D(10)), instrument=TIERED)
     live.order(name="small", size=Quantity(D(9)))
     live.order(name="large", size=Quantity(D(11)))
 
@@ -400,7 +398,7 @@ def test_an_error_in_the_guard_changes_nothing_is_counted_and_the_guard_goes_on(
     """Logged with its traceback, alerted, degraded; the next tick is acted on."""
     live = held(LONG)
     before = live.core._state.encode()
-    broken = live.core._market.pit
+    broken = live.core._market.venue._pit
     with monkeypatch.context() as patch:
         patch.setattr(broken, "_act", lambda _quote: 1 / 0)
         live.quote("90", "90.1", now=1000)
@@ -413,6 +411,31 @@ def test_an_error_in_the_guard_changes_nothing_is_counted_and_the_guard_goes_on(
 
     live.quote("90", "90.1", now=1001)
     assert live.filled[1:] == [("in/stop", D(90), D(1))]
+
+
+@pytest.mark.req("B3")
+def test_an_error_in_the_guard_leaves_no_trace_of_the_half_that_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The fill, its curb and its count are undone; a minute of errors is one alert, and the next another."""
+    live = fresh(limits=Limits(losses=1, orders=None)).quote("100", "100.1", now=0)
+    live.order(name="in", bracket=LONG)
+    live.quote("100", "100.1", now=ARRIVED)
+    state = live.core._state
+    before = state.encode(), len(live.bench.outputs)
+    clerk = live.core._market.office.clerk
+    with monkeypatch.context() as patch:
+        patch.setattr(clerk, "_follow", lambda *_: 1 / 0)
+        for now in (1000, 2000, 62_000):
+            state.at_ms = T0 + now
+            live.core._guard.run(lambda: clerk.fill(state.working["in/stop"], D(1), D(90)))
+    state.errors, state.last_error, state.at_ms = 0, None, T0 + ARRIVED
+    notes = live.core._notes.take()
+
+    assert state.encode() == before[0]
+    assert notes.writes == []
+    assert [type(output).__name__ for output in notes.outputs] == ["TradingChanged"] * 2
+    assert [line.message for line in notes.logs] == ["guard failed"] * 3
 
 
 @pytest.mark.req("B3")

@@ -393,7 +393,7 @@ def test_a_snapshot_that_cannot_be_kept_asks_for_a_person(kept: Any) -> None:
     core = made(Unkept(kept))
     core.receive("feed", candles([1, 2]))
 
-    with pytest.raises(PersonMustLook, match=r"Unkept\.snapshot: .*; return plain values only"):
+    with pytest.raises(PersonMustLook, match=r"Unkept\.snapshot: .*; return a dict of plain values only"):
         core.step()
 
 

@@ -22,6 +22,7 @@ from workers.feed.exchanges.events import (
     MarkPrice,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -102,7 +103,7 @@ class Binance:
         listed = typed(text, _Listing).symbols
         row = next((row for row in listed if row.symbol == _name(market)), None)
         if row is None:
-            raise BadFrame("unknown_market", _name(market))
+            raise UnknownMarket(_name(market))
         filters = {filter_.filterType: filter_ for filter_ in row.filters}
         price, lot = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
         least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL")

@@ -23,6 +23,7 @@ from workers.feed.exchanges.events import (
     Pong,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -98,7 +99,7 @@ class Bitfinex:
                     min_quantity=least,
                     contract="spot" if market.kind == "spot" else "linear",
                 )
-        raise BadFrame("unknown_market", wanted)
+        raise UnknownMarket(wanted)
 
     def clock(self, kind: Kind) -> Request | None:
         """Return None: it tells no time but in its messages."""

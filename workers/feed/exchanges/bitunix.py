@@ -26,6 +26,7 @@ from workers.feed.exchanges.events import (
     Pong,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -107,7 +108,7 @@ class Bitunix:
                     min_quantity=optional_number(row, "minTradeVolume") or Decimal(0),
                     contract="linear",
                 )
-        raise BadFrame("unknown_market", market.pair.joined())
+        raise UnknownMarket(market.pair.joined())
 
     def clock(self, kind: Kind) -> Request | None:
         """Return None: it tells no time but in its messages."""

@@ -25,6 +25,7 @@ from workers.feed.exchanges.events import (
     Pong,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -105,7 +106,7 @@ class Bybit:
         for row in sequence(member(_result(text), "list")):
             if member(row, "symbol") == market.pair.joined():
                 return _instrument(market.kind, row)
-        raise BadFrame("unknown_market", market.pair.joined())
+        raise UnknownMarket(market.pair.joined())
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time."""

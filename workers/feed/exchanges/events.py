@@ -22,6 +22,13 @@ class BadFrame(Exception):
         return f"bad frame ({self.kind}): {self.found}"
 
 
+class UnknownMarket(BadFrame):
+    """The exchange has answered, and lists no market of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("unknown_market", name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kline:
     """A version of the candle that opens at ``open_ms``; volume in the base currency.

@@ -25,6 +25,7 @@ from workers.feed.exchanges.events import (
     Pong,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -103,7 +104,7 @@ class Kraken:
         for row in mapping(_result(text)).values():
             if told(member(row, "altname")) in names or told(row.get("wsname")) in names:
                 return _instrument(mapping(row))
-        raise BadFrame("unknown_market", _symbol(market))
+        raise UnknownMarket(_symbol(market))
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time, told in whole seconds."""

@@ -23,6 +23,7 @@ from workers.feed.exchanges.events import (
     Pong,
     Print,
     Refused,
+    UnknownMarket,
 )
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 from workers.feed.exchanges.reading import (
@@ -107,7 +108,7 @@ class Okx:
         for row in sequence(_data(text)):
             if member(row, "instId") == _name(market):
                 return _instrument(mapping(row))
-        raise BadFrame("unknown_market", _name(market))
+        raise UnknownMarket(_name(market))
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time."""

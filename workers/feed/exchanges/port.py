@@ -108,7 +108,7 @@ class Exchange(Protocol):
         ...
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
-        """Return the market's grids; BadFrame("unknown_market") when it is not listed."""
+        """Return the market's grids; UnknownMarket when it is not listed."""
         ...
 
     def clock(self, kind: Kind) -> Request | None:

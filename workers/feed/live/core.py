@@ -240,6 +240,8 @@ class LiveCore:
         self._wires.data(wire, STREAM_OF[type(event)], self._now)
         self._note_time(event.at_ms)
         fault = self._taken(event)
+        if fault is None and isinstance(event, Print):
+            self._wires.traded(wire, self._now)
         if fault is None or fault in HARMLESS:
             self._wires.good(wire)
         else:

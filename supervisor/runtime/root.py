@@ -388,7 +388,7 @@ class Root:
     def _about(self) -> dict[str, Any]:
         return {
             "config": self._tree.name,
-            "demo": self._tree.demo,
+            **({"demo": True} if self._tree.demo else {}),
             "state_dir": str(self._tree.state_dir),
             "version": self._version,
         }

@@ -256,7 +256,7 @@ def test_a_monitor_that_never_stops_talking_does_not_stop_the_looks(
         looking = Watch("notifier", root, lambda *_: None, dead_man_url=url)  # type: ignore[arg-type]
         task = asyncio.create_task(looking(lambda: None))
         try:
-            await until(lambda: babbler.calls >= 3, what="three calls", state=looking.condition)
+            await until(lambda: babbler.calls >= 2, what="two calls", state=looking.condition)
             asked = root.asked
             await until(lambda: root.asked > asked + 1, what="further looks", state=looking.condition)
             await until(

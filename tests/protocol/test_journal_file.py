@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -123,7 +124,7 @@ def test_a_new_file_is_on_disk_under_its_name_before_it_is_used(
     def noted(descriptor: int) -> None:
         synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), path.exists()))
 
-    monkeypatch.setattr(journal_file.os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", noted)
     Journal.open(path, stream="x").close()
 
     assert (str(tmp_path), True) in synced

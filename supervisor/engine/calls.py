@@ -168,6 +168,9 @@ class Calls:
         if error is not None:
             self._refuse(call, error)
             return
+        if not child.wanted and not self._ctx.otp:
+            self._refuse(call, "terminated")
+            return
         waited = child.record
         yield from child.stop("restarted")  # a start that was cut may have left a process behind
         outcome = yield from supervisor.start_child(child)

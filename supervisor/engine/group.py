@@ -30,7 +30,10 @@ NO_PROCESS = ExitStatus()
 
 
 class SupervisorNode(ChildNode):
-    """A supervisor. As a child it is started and stopped by its parent; the root has none."""
+    """A supervisor. As a child it is started and stopped by its parent; the root has none.
+
+    ``shall`` is what it is to be made anew from as soon as it is down.
+    """
 
     def __init__(self, ctx: Context, spec: SupervisorSpec, parent: SupervisorNode | None) -> None:
         super().__init__(ctx, spec.id, parent, Lane(ctx.wake))
@@ -40,6 +43,7 @@ class SupervisorNode(ChildNode):
         self.window = RestartWindow(spec.intensity, whole_seconds=ctx.otp)
         self.recovery = Recovery(self)
         self.closing = False
+        self.shall: SupervisorSpec | None = None
         self.exit_code = 0
         self.incarnation = 0
         self.since: float | None = None
@@ -169,6 +173,27 @@ class SupervisorNode(ChildNode):
         children, self.children = self.children, []
         for child in children:
             self._release(child)
+
+    def rebuild(self) -> None:
+        """Become what it shall be, while it is down. What an operator wished of the members stays."""
+        if self.shall is None:
+            return
+        wishes = {node.id: node.wanted for node in beneath(self)}
+        self.disband()
+        self.take_spec(self.shall)
+        self.shall = None
+        self.children = [self.adopt(child) for child in self.spec.children]
+        for node in beneath(self):
+            node.wanted = wishes.get(node.id, True)
+
+    def _settle(self) -> None:
+        """Now that all is down, see to the changes that wait for that, whose turn may never come."""
+        self.rebuild()
+        for child in tuple(self.children):
+            if child.leaving:
+                self.forget(child)
+            elif isinstance(child, SupervisorNode):
+                child.rebuild()
 
     def _release(self, child: Node) -> None:
         child.gone = True
@@ -346,6 +371,7 @@ class SupervisorNode(ChildNode):
         self._report_ending(ending)
         if self.ctx.otp or self.spec.strategy == "simple_one_for_one":
             self.disband()
+        self._settle()
         self._became(Phase.DOWN)
 
     def _ending_of(self, reason: Reason, status: ExitStatus, detail: str | None) -> Ending:

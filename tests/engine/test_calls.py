@@ -269,3 +269,17 @@ def test_restarted_pool_begins_empty_and_a_restarted_group_with_its_own_children
 
     assert {"pool": "ready", "g": "ready", "c": "ready", "d": "ready"} == world.states()
     assert sum(map(len, world.alive.values())) == 2
+
+
+@pytest.mark.req("S8")
+def test_stop_wins_over_a_restart_that_was_called_before_it() -> None:
+    """The call waited in the lane; when its turn came it started what nobody wanted any more."""
+    world = World(flat()).boot()
+    world.lives["a", 1] = Life(stops_in=2.0)
+    world.tell(events.RestartAsked("a"))
+    world.tell(events.RestartChild("root", "a", "r"))
+    world.tell(events.StopAsked("a"))
+    world.run_for(5.0)
+
+    assert answer(world, "r") == CallResult(error="terminated")
+    assert (world.view("a").state, len(world.spawned_at["a"])) == ("stopped", 1)

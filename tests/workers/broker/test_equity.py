@@ -1,4 +1,4 @@
-"""The equity series: what is kept of it, and for how long; and the ledger on disk against the books."""
+"""The equity series: what is kept of it, and for how long."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from protocol.messages.trading import Quantity, Through
 from tests.workers.broker.bench import Bench, D, candle, order
 from workers.broker.breakers import DAY_MS, HOUR_MS, MINUTE_MS
 from workers.broker.equity import LIVE_EVERY_MS, sampled
-from workers.broker.errors import LedgerBroken
-from workers.broker.store import TABLES, check_ledger
+from workers.broker.store import TABLES
 
 
 @pytest.mark.req("B4")
@@ -41,23 +40,3 @@ def test_a_value_is_kept_once_in_a_period_of_the_data() -> None:
 
     times = [at for (at,) in bench.rows("SELECT at_ms FROM equity ORDER BY at_ms")]
     assert times == [0, 15 * MINUTE_MS, 30 * MINUTE_MS]
-
-
-@pytest.mark.req("B4")
-@pytest.mark.parametrize(
-    "tampering",
-    [
-        "UPDATE ledger SET amount = '-1' WHERE kind = 'fee'",
-        "UPDATE ledger SET balance = '1' WHERE number = (SELECT max(number) FROM ledger)",
-        "DELETE FROM ledger WHERE kind = 'fee'",
-    ],
-)
-def test_a_ledger_that_was_changed_is_found_at_the_start(tampering: str) -> None:
-    """Its rows must add up to its last balance, and that is the cash of the books."""
-    bench = Bench([candle(1, "100"), candle(2, "100")], {"s": [order(1), Through(2)]}).run()
-    books = bench.core._state.books
-    check_ledger(bench.disk, books)
-    bench.disk.execute(tampering)
-
-    with pytest.raises(LedgerBroken):
-        check_ledger(bench.disk, books)

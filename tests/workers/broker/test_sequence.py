@@ -1,4 +1,4 @@
-"""What comes before what, inside one candle and on one quote: it decides who gets which price."""
+"""What comes before what, inside one candle: it decides who gets which price."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from protocol.messages.market import Funding, Instrument, MarginTier, MarketReco
 from protocol.messages.trading import (
     AtPrice,
     Bracket,
-    Cancel,
     FundingPaid,
     Quantity,
     StrategyRecord,
@@ -21,12 +20,10 @@ from protocol.messages.trading import (
     WholePosition,
 )
 from tests.workers.broker.bench import BTC, MINUTE, Bench, D, bar, candle, order
-from tests.workers.broker.pit import FREE, ONE, T0, Live
+from tests.workers.broker.pit import ARRIVED, FREE, ONE, Live
 from workers.broker.errors import LedgerBroken
 from workers.broker.funding import Due
-from workers.broker.latency import latency_ms
 
-ARRIVED = 400
 TEN_TIMES = replace(FREE, leverage=D(10))
 COARSE = Instrument(tick=D("0.5"), step=D("0.1"), contract="linear")
 TIERED = replace(COARSE, tick=D("0.1"), tiers=(MarginTier(D(10**6), D(10), D("0.005")),))
@@ -142,6 +139,18 @@ def test_on_the_entry_candle_a_trail_counts_the_close_and_not_the_high() -> None
     assert bench.rows("SELECT stop_price FROM orders WHERE parent IS NOT NULL") == [("99",)]
 
 
+@pytest.mark.req("B3")
+def test_a_trail_beside_a_nearer_stop_never_loosens_it() -> None:
+    """R7: the stop stays where it was put until the trail has overtaken it."""
+    entry = order(1, size=ONE, bracket=Bracket(stop=AtPrice(D(99)), trail=AtPrice(D(5))))
+    market = [candle(1, "100"), candle(2, "100"), bar(3, "100", "103", "100", "103")]
+    stop = "SELECT stop_price FROM orders WHERE parent IS NOT NULL"
+    assert traded(market, entry).rows(stop) == [("99",)]
+
+    bench = traded([*market, bar(4, "103", "110", "103", "110")], entry)
+    assert bench.rows(stop) == [("105",)]
+
+
 @pytest.mark.req("B2")
 def test_a_limit_that_slippage_would_take_beyond_its_price_rests() -> None:
     """R4: a taker up to the limit, never beyond it."""
@@ -167,8 +176,8 @@ def test_a_limit_that_sells_is_filled_strictly_through_too(limit: str, fills: in
 
 @pytest.mark.req("B2")
 def test_funding_inside_a_candle_is_booked_at_its_close_and_mark() -> None:
-    """On what is held then."""
-    market = [candle(1, "100"), candle(2, "100", "110"), candle(3, "200")]
+    """On what is held then; not only when another candle comes."""
+    market = [candle(1, "100"), candle(2, "100", "110")]
     due = MINUTE + 30_000
     bench = traded(market, order(1, size=ONE), funding=[Due(due, D("0.01"))])
 
@@ -234,148 +243,3 @@ def test_books_that_do_not_balance_end_the_process_from_a_tick_too() -> None:
 
     with pytest.raises(LedgerBroken):
         live.quote("100", "100.1", now=ARRIVED)
-
-
-# --- a candle that stands in for ticks ----------------------------------------------------------
-
-
-@pytest.mark.req("B2")
-def test_a_candle_that_stands_in_for_ticks_enters_nothing() -> None:
-    """R8: an order at the market waits for a quote, whatever the backfill says."""
-    live = Live().quote("100", "100.1", now=0)
-    live.order(name="in", size=ONE)
-    live.at(9_000)
-    late = replace(candle(1, "100"), open_ms=T0 + 500, close_ms=T0 + 600, backfilled=True)
-    live.bench.market = [late]
-    live.bench.deliver("feed", 1)
-    live.at(9_000)
-
-    assert live.filled == []
-    assert live.statuses() == {"in": "accepted"}
-
-
-def test_a_candle_of_the_past_does_not_turn_time_back() -> None:
-    """Nothing is held and nothing waits: it is a mark, and no more."""
-    live = Live().quote("100", "100.1", now=0).at(90_000)
-    live.candle(-2, "100", "101", "99", "100", backfilled=True)
-
-    assert live.core._state.at_ms == T0 + 90_000
-
-
-# --- a quote ------------------------------------------------------------------------------------
-
-
-def crossing(first: str, second: str) -> Live:
-    """Give a market in which two sells wait for the bid to fall to 98.5: each named by what it is."""
-    live = Live().quote("100", "100.1", now=0)
-    live.order(name="hold", size=Quantity(D(2)))
-    live.quote("100", "100.1", now=ARRIVED)
-    kinds: dict[str, dict[str, Any]] = {
-        "stop": {"kind": "stop", "stop": D(99), "reduce_only": True},
-        "target": {"kind": "limit", "limit": D("98.5"), "reduce_only": True},
-        "short": {"kind": "stop", "stop": D(99)},
-    }
-    for name in (first, second):
-        live.order("sell", ONE, name=name, **kinds[name])
-    return live
-
-
-@pytest.mark.req("B3")
-@pytest.mark.parametrize(("first", "second"), [("short", "stop"), ("stop", "short")])
-def test_on_one_quote_what_leaves_the_market_goes_before_what_enters_it(first: str, second: str) -> None:
-    """Whichever was placed first: the stop has the touch, the entry pays for what is beyond."""
-    live = crossing(first, second).quote("98.5", "98.6", "1", now=2 * ARRIVED)
-
-    assert live.filled[1:] == [("stop", D("98.5"), D(1)), ("short", D("98.4"), D(1))]
-
-
-@pytest.mark.req("B3")
-def test_on_one_quote_a_stop_goes_before_a_target() -> None:
-    """Of two positions in one: the stop of the later entry takes the bid, the target of the first waits."""
-    live = Live().quote("90", "90.1", now=0)
-    live.order(name="low", size=ONE, bracket=Bracket(target=AtPrice(D(98))))
-    live.quote("90", "90.1", now=ARRIVED)
-    live.order("sell", ONE, name="exit", kind="stop", stop=D(89), reduce_only=True)
-    live.order(name="more", size=ONE)
-    live.quote("90", "90.1", now=2 * ARRIVED)
-    live.order("sell", ONE, name="by mark", kind="stop", stop=D(99), trigger="mark", reduce_only=True)
-    live.quote("90", "90.1", now=3 * ARRIVED)
-    raised = replace(live.core._state.working["exit"], stop=D("98.5"))
-    live.core._state.working["exit"] = raised
-    live.quote("98.2", "98.3", "1", now=4 * ARRIVED)
-
-    assert live.filled[2:] == [("exit", D("98.2"), D(1))]
-
-
-@pytest.mark.req("B2")
-def test_the_bid_too_is_consumed_once() -> None:
-    """R9: two that sell share its size."""
-    live = Live().quote("100", "100.1", now=0)
-    live.order("sell", Quantity(D(2)), name="a")
-    live.order("sell", Quantity(D(2)), name="b")
-    live.quote("100", "100.1", "2", now=ARRIVED)
-
-    assert live.filled == [("a", D(100), D(2)), ("b", D("99.9"), D(2))]
-
-
-@pytest.mark.req("B2")
-def test_what_a_resting_limit_got_of_a_quote_is_gone_from_it() -> None:
-    """R9: a second limit gets what is left, and the rest of it waits."""
-    live = Live().quote("100", "100.1", now=0)
-    for name in ("a", "b"):
-        live.order(name=name, size=Quantity(D(2)), kind="limit", limit=D(99))
-    live.quote("100", "100.1", now=ARRIVED).quote("98.9", "99", "3", now=2 * ARRIVED)
-
-    assert live.filled == [("a", D(99), D(2)), ("b", D(99), D(1))]
-
-
-@pytest.mark.req("B2")
-def test_a_stop_by_the_mark_waits_for_a_fresh_quote() -> None:
-    """R0: the mark says when, only a quote says at what price."""
-    live = Live().quote("100", "100.1", now=0)
-    live.order(name="in", size=ONE)
-    live.quote("100", "100.1", now=ARRIVED)
-    live.order("sell", ONE, name="out", kind="stop", stop=D(95), trigger="mark", reduce_only=True)
-    live.at(6_000).mark("94", now=6_001)
-    assert len(live.filled) == 1
-
-    live.quote("97", "97.1", now=6_100)
-    assert live.filled[1:] == [("out", D(97), D(1))]
-    assert live.bench.fills[-1].late
-
-
-@pytest.mark.req("B2")
-def test_while_the_mark_is_known_a_quote_liquidates_nobody() -> None:
-    """R12: tested on the mark; by the quote only where there is none that is fresh."""
-    live = Live(terms=TEN_TIMES, instrument=TIERED).quote("100", "100.1", now=0)
-    live.order(name="in", size=ONE)
-    live.quote("100", "100.1", now=ARRIVED).mark("100", now=500).quote("80", "80.1", now=600)
-    assert len(live.filled) == 1
-    assert live.core._state.marks[BTC] == D(100)
-
-    live.quote("80", "80.1", now=5_600)
-    assert live.bench.fills[-1].reason == "liquidation"
-
-
-# --- when it must be looked at ------------------------------------------------------------------
-
-
-@pytest.mark.req("B2")
-def test_the_core_asks_for_time_when_something_ends_without_a_price() -> None:
-    """A waiting entry after ten seconds, an expiry, a cancel on its way, a funding: the first of them."""
-    live = Live().quote("100", "100.1", now=0)
-    asked = [live.core.deadline]
-    live.mark("100", now=1, next_funding=60_000)
-    asked.append(live.core.deadline)
-    live.order(name="rests", kind="limit", limit=D(50), expires_ms=T0 + 50_000)
-    asked.append(live.core.deadline)
-    live.order(name="waits")
-    asked.append(live.core.deadline)
-    live.send(Cancel(client_order_id="c", strategy="s", row=0, leg=0, target="rests", decided_ms=T0))
-    asked.append(live.core.deadline)
-
-    cancelled = 1 + latency_ms("c")
-    gives_up = 1 + latency_ms("waits") + 10_000
-    assert asked == [None, 60, 50, pytest.approx(gives_up / 1000), pytest.approx(cancelled / 1000)]
-    assert live.at(cancelled - 1).statuses()["rests"] == "pending_cancel"
-    assert live.at(cancelled).statuses()["rests"] == "cancelled"

@@ -10,27 +10,12 @@ from msgspec.structs import replace
 from protocol.messages.market import Funding, Instrument, MarginTier
 from protocol.messages.trading import AtPrice, Away, Bracket, Cancel, Quantity, TradingChanged, WholePosition
 from tests.workers.broker.bench import BTC, D, order
-from tests.workers.broker.pit import FREE, ONE, T0, Live
-from workers.broker.breakers import Limits
+from tests.workers.broker.pit import ARRIVED, FREE, LONG, ONE, T0, Live, fresh, held
 from workers.broker.latency import latency_ms
 from workers.broker.matching import Terms
 
-ARRIVED = 400
 TIERS = (MarginTier(D(1000), D(20), D("0.005")), MarginTier(D(10**6), D(5), D("0.01")))
 TIERED = Instrument(tick=D("0.1"), step=D("0.1"), contract="linear", tiers=TIERS)
-LONG = Bracket(stop=AtPrice(D(95)), target=AtPrice(D(110)))
-
-
-def fresh(**how: Any) -> Live:
-    """Give a market with a quote of 100 to 100.1."""
-    return Live(**how).quote("100", "100.1", now=0)
-
-
-def held(bracket: Bracket | None = None, **how: Any) -> Live:
-    """Give a market in which one was bought at 100.1."""
-    live = fresh(**how)
-    live.order(name="in", bracket=bracket)
-    return live.quote("100", "100.1", now=ARRIVED)
 
 
 @pytest.mark.req("B2")
@@ -389,53 +374,6 @@ def test_an_unfit_market_takes_no_entries_while_it_lasts(wrong: dict[str, Any]) 
     assert live.statuses()["again"] == "accepted"
     told = [(o.state, o.trigger) for o in live.bench.outputs if isinstance(o, TradingChanged)]
     assert told == [("reducing", "market"), ("active", "market")]
-
-
-@pytest.mark.req("B3")
-def test_an_error_in_the_guard_changes_nothing_is_counted_and_the_guard_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Logged with its traceback, alerted, degraded; the next tick is acted on."""
-    live = held(LONG)
-    before = live.core._state.encode()
-    broken = live.core._market.venue._pit
-    with monkeypatch.context() as patch:
-        patch.setattr(broken, "_act", lambda _quote: 1 / 0)
-        live.quote("90", "90.1", now=1000)
-    assert live.core.condition().errors == 1
-    lines = [line for step in live.bench.steps for line in step.logs if line.message == "guard failed"]
-    assert "ZeroDivisionError" in lines[0].facts["exception"]
-    assert [o.trigger for o in live.bench.outputs if isinstance(o, TradingChanged)] == ["guard"]
-    assert live.statuses()["in/stop"] == "accepted"
-    assert before != live.core._state.encode()
-
-    live.quote("90", "90.1", now=1001)
-    assert live.filled[1:] == [("in/stop", D(90), D(1))]
-
-
-@pytest.mark.req("B3")
-def test_an_error_in_the_guard_leaves_no_trace_of_the_half_that_was_done(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The fill, its curb and its count are undone; a minute of errors is one alert, and the next another."""
-    live = fresh(limits=Limits(losses=1, orders=None)).quote("100", "100.1", now=0)
-    live.order(name="in", bracket=LONG)
-    live.quote("100", "100.1", now=ARRIVED)
-    state = live.core._state
-    before = state.encode(), len(live.bench.outputs)
-    clerk = live.core._market.office.clerk
-    with monkeypatch.context() as patch:
-        patch.setattr(clerk, "_follow", lambda *_: 1 / 0)
-        for now in (1000, 2000, 62_000):
-            state.at_ms = T0 + now
-            live.core._guard.run(lambda: clerk.fill(state.working["in/stop"], D(1), D(90)))
-    state.errors, state.last_error, state.at_ms = 0, None, T0 + ARRIVED
-    notes = live.core._notes.take()
-
-    assert state.encode() == before[0]
-    assert notes.writes == []
-    assert [type(output).__name__ for output in notes.outputs] == ["TradingChanged"] * 2
-    assert [line.message for line in notes.logs] == ["guard failed"] * 3
 
 
 @pytest.mark.req("B3")

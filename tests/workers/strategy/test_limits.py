@@ -165,11 +165,13 @@ def test_a_price_between_candles_is_heard_and_may_trade() -> None:
     assert core.step() is None
     strategy.said = [Intent("enter_long")]
     core.tick("feed", quote(132_000))
+    core.advance(1.0, 132_007)
     step = core.step()
 
     assert ["tick 130000", "tick 131000", "tick 132000"] == strategy.heard
     assert isinstance(step, Step)
     assert step.state is not None
+    assert step.at_ms == 132_007  # no row has moved: the records are of now
     (signal,) = [it for it in step.outputs if isinstance(it, Signal)]
     (order,) = [it for it in step.outputs if isinstance(it, Order)]
     assert (2, 132_000, 2, 132_000) == (signal.row, signal.at_ms, order.row, order.decided_ms)

@@ -78,7 +78,7 @@ def unregister(state_dir: str | Path) -> None:
 
 def known_roots() -> list[RootEntry]:
     """All roots that are remembered, running or not; first the one that was at work last."""
-    entries = [_read(file) for file in _directory().glob("*.json")]
+    entries = [_read(file) for file in registry_directory().glob("*.json")]
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: -entry.last_ms)
 
 
@@ -99,7 +99,7 @@ def find_root(state_dir: Path | None) -> RootEntry:
         wanted = os.path.realpath(state_dir)
         running = [entry for entry in running if os.path.realpath(entry.state_dir) == wanted]
     if not running:
-        raise NoRoot(state_dir, _directory())
+        raise NoRoot(state_dir, registry_directory())
     if len(running) > 1:
         raise SeveralRoots([entry.state_dir for entry in running])
     return running[0]
@@ -152,12 +152,13 @@ def _last_written_ms(state_dir: Path) -> int:
     return max(times)
 
 
-def _directory() -> Path:
+def registry_directory() -> Path:
+    """Where the entries are; made when missing. Raises UnsafeDirectory."""
     return private_directory(runtime_root() / "roots")
 
 
 def _file_of(state_dir: str | Path) -> Path:
-    return _directory() / f"{short_hash(os.path.realpath(state_dir))}.json"
+    return registry_directory() / f"{short_hash(os.path.realpath(state_dir))}.json"
 
 
 def _write(entry: RootEntry) -> None:

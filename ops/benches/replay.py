@@ -4,8 +4,8 @@
 first. Both by `paper replay` on the demo's recording, the best of the samples. Their floor: the same rows
 over two bare hops of pyzmq and into two bare SQLite files, 500 rows at a time and row by row.
 
-``replay.behind``: the records a second that a reader gets of a journal of which it has read nothing, while the
-producer goes on (floor: read from one bare SQLite file and counted in another, 500 at a time);
+``replay.behind``: the records a second that a reader gets of a journal of which it has read nothing, while
+the producer goes on (floor: read from one bare SQLite file and counted in another, 500 at a time);
 ``replay.behind.producer.p99``: how far apart the producer's words are then, which it means to say every
 10 ms (floor: with nobody who reads).
 """

@@ -13,15 +13,19 @@ _NEEDS_NEW_PROCESS = ("program", "ready", "heartbeat")
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """Ids in start order. ``changed`` get a new process (or, a group, a fresh start), ``adjusted`` do not."""
+    """Ids in start order. ``changed`` get a new process (or, a group, a fresh start), ``adjusted`` do not.
+
+    ``reordered`` are supervisors of which some children change places; that touches no process.
+    """
 
     added: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     adjusted: tuple[str, ...] = ()
+    reordered: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.changed or self.adjusted)
+        return any(getattr(self, field.name) for field in fields(self))
 
     def __str__(self) -> str:
         parts = [f"{field.name}: {', '.join(getattr(self, field.name))}" for field in fields(self)]
@@ -49,6 +53,7 @@ def changes(old: SupervisorSpec, new: SupervisorSpec) -> Changes:
         removed=tuple(name for name in before if name not in after),
         changed=tuple(name for name, deep in altered.items() if deep),
         adjusted=tuple(name for name, deep in altered.items() if not deep),
+        reordered=tuple(_reordered(old, new)),
     )
 
 
@@ -84,6 +89,17 @@ def _places(spec: SupervisorSpec) -> dict[str, tuple[str, str]]:
         else:
             places[child.id] = ("a worker", spec.id)
     return places
+
+
+def _reordered(old: SupervisorSpec, new: SupervisorSpec) -> Iterator[str]:
+    before = {child.id: child for child in old.children}
+    both = [child.id for child in new.children if child.id in before]
+    if both != [name for name in before if name in both]:
+        yield new.id
+    for child in new.children:
+        was = before.get(child.id)
+        if isinstance(child, SupervisorSpec) and isinstance(was, SupervisorSpec):
+            yield from _reordered(was, child)
 
 
 def _own(spec: ChildSpec) -> tuple[object, ...]:

@@ -30,7 +30,10 @@ NO_PROCESS = ExitStatus()
 
 
 class SupervisorNode(ChildNode):
-    """A supervisor. As a child it is started and stopped by its parent; the root has none."""
+    """A supervisor. As a child it is started and stopped by its parent; the root has none.
+
+    ``shall`` is what it is to be made anew from as soon as it is down.
+    """
 
     def __init__(self, ctx: Context, spec: SupervisorSpec, parent: SupervisorNode | None) -> None:
         super().__init__(ctx, spec.id, parent, Lane(ctx.wake))
@@ -40,6 +43,7 @@ class SupervisorNode(ChildNode):
         self.window = RestartWindow(spec.intensity, whole_seconds=ctx.otp)
         self.recovery = Recovery(self)
         self.closing = False
+        self.shall: SupervisorSpec | None = None
         self.exit_code = 0
         self.incarnation = 0
         self.since: float | None = None
@@ -170,6 +174,27 @@ class SupervisorNode(ChildNode):
         for child in children:
             self._release(child)
 
+    def rebuild(self) -> None:
+        """Become what it shall be, while it is down. What an operator wished of the members stays."""
+        if self.shall is None:
+            return
+        wishes = {node.id: node.wanted for node in beneath(self)}
+        self.disband()
+        self.take_spec(self.shall)
+        self.shall = None
+        self.children = [self.adopt(child) for child in self.spec.children]
+        for node in beneath(self):
+            node.wanted = wishes.get(node.id, True)
+
+    def _settle(self) -> None:
+        """Now that all is down, see to the changes that wait for that, whose turn may never come."""
+        self.rebuild()
+        for child in tuple(self.children):
+            if child.leaving:
+                self.forget(child)
+            elif isinstance(child, SupervisorNode):
+                child.rebuild()
+
     def _release(self, child: Node) -> None:
         child.gone = True
         child.record = Record.STOPPED  # a try to start it again may still wait in the lane
@@ -181,6 +206,7 @@ class SupervisorNode(ChildNode):
         if self.ctx.nodes.get(child.id) is child:
             del self.ctx.nodes[child.id]
         if isinstance(child, SupervisorNode):
+            child.shall = None
             child.disband()
 
     def start_child(self, child: Node) -> Operation[Outcome]:
@@ -204,14 +230,6 @@ class SupervisorNode(ChildNode):
             if outcome is Outcome.FAILED:
                 self.recovery.start_failed(child)
                 return
-
-    def start_missing(self) -> None:
-        """Have every child that shall run and does not started now."""
-        if self.parallel:
-            for child in self.children:
-                child.queue.post(self.start_all((child,)))
-        else:
-            self.lane.post(self.start_all(tuple(self.children)))
 
     def give_up(self, detail: str, code: int = 1) -> None:
         """End this supervisor, as soon as its lane is free."""
@@ -346,6 +364,7 @@ class SupervisorNode(ChildNode):
         self._report_ending(ending)
         if self.ctx.otp or self.spec.strategy == "simple_one_for_one":
             self.disband()
+        self._settle()
         self._became(Phase.DOWN)
 
     def _ending_of(self, reason: Reason, status: ExitStatus, detail: str | None) -> Ending:

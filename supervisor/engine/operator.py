@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from supervisor.engine.child import Outcome, Record, failure_of
 from supervisor.engine.commands import FactName, Reply, Report
+from supervisor.engine.completion import complete, start_missing
 from supervisor.engine.context import Context
 from supervisor.engine.group import Node, SupervisorNode
 from supervisor.engine.lane import Operation
@@ -59,14 +60,13 @@ class Operator:
     def _stopped(self, child: Node, request: str | None) -> Operation[None]:
         yield from child.stop("stopped")
         child.forget_next_start()
-        others_wait = child.record in {Record.RESTARTING, Record.HELD}
         child.record = Record.STOPPED
         self._report("stopped", child)
         child.answer_joiners(ok=False, detail=_SUPERSEDED)
         self._reply(request, child, ok=True, detail="stopped")
         parent = child.parent
-        if others_wait and parent is not None and not parent.parallel:
-            yield from parent.start_all(tuple(parent.children))
+        if parent is not None and not parent.parallel:  # the others may have waited for it
+            yield from complete(parent)
 
     def _restarted(self, child: Node, request: str | None) -> Operation[None]:
         yield from child.stop("restarted")
@@ -83,7 +83,7 @@ class Operator:
             self._reply(request, child, ok=False, detail=_SUPERSEDED)
         elif child.phase is Phase.READY:
             if isinstance(child, SupervisorNode):
-                child.start_missing()
+                start_missing(child)
             self._reply(request, child, ok=True, detail="is running")
         else:
             yield from self._start_down(child, parent, request)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from supervisor.engine.changes import changes, needs_fresh_start, needs_new_process, obstacle, specs_beneath
 from supervisor.engine.child import ChildNode, Record
 from supervisor.engine.commands import Reply, Report
+from supervisor.engine.completion import complete
 from supervisor.engine.context import Context
 from supervisor.engine.group import Node, SupervisorNode, beneath
 from supervisor.engine.lane import Operation
 from supervisor.engine.phase import Phase
 from supervisor.engine.spec import ChildSpec, SupervisorSpec, WorkerSpec
-from supervisor.engine.view import is_owed_a_start
 from supervisor.engine.worker import WorkerNode
 
 
@@ -35,6 +35,7 @@ class Reload:
                 "removed": difference.removed,
                 "changed": difference.changed,
                 "adjusted": difference.adjusted,
+                "reordered": difference.reordered,
             }
             self._ctx.emit(Report("reloaded", self._root.id, facts=facts))
             self._merge(self._root, spec)
@@ -60,7 +61,7 @@ class Reload:
         members = [self._member(group, there.get(name), shall) for name, shall in wanted.items()]
         group.children = [*members, *leaving]  # who leaves is stopped first when all are stopped in reverse
         if group.phase in {Phase.STARTING, Phase.READY}:
-            group.lane.post(self._complete(group))
+            group.lane.post(complete(group))
 
     def _member(self, group: SupervisorNode, child: Node | None, spec: ChildSpec) -> Node:
         if child is None:
@@ -83,10 +84,17 @@ class Reload:
             child.queue.post(self._restarted(group, child))
 
     def _change_group(self, parent: SupervisorNode, group: SupervisorNode, spec: SupervisorSpec) -> None:
-        if needs_fresh_start(group.spec, spec):
-            group.queue.post(self._rebuilt(parent, group, spec))
-        else:
+        waits = group.shall is not None
+        if not waits and not needs_fresh_start(group.spec, spec):
             self._merge(group, spec)
+            return
+        if not waits:
+            group.queue.post(self._rebuilt(parent, group))
+        _call_off_rebuilding(group)
+        group.shall = spec  # of several the last one counts
+        stays = {child.id for child in specs_beneath(spec)}
+        for node in beneath(group):
+            node.leaving = node.leaving or node.id not in stays
 
     def _restarted(self, group: SupervisorNode, child: WorkerNode) -> Operation[None]:
         yield from child.stop("restarted")
@@ -94,35 +102,19 @@ class Reload:
         child.record = Record.STOPPED
         yield from group.start_all((child,))
 
-    def _complete(self, group: SupervisorNode) -> Operation[None]:
-        """Start what is owed a start: added, or down though its restart type wants it up."""
-        if group.parallel:
-            for child in filter(is_owed_a_start, group.children):
-                child.queue.post(group.start_all((child,)))
+    def _rebuilt(self, parent: SupervisorNode, group: SupervisorNode) -> Operation[None]:
+        if group.shall is None:  # it was down meanwhile and is what it shall be
             return
-        delayed = [child.record in {Record.RESTARTING, Record.HELD} for child in group.children]
-        if group.spec.strategy == "one_for_all" and any(delayed):
-            return  # they all start when its wait is over
-        free = delayed.index(True) if any(delayed) else len(delayed)
-        yield from group.start_all(tuple(filter(is_owed_a_start, group.children[:free])))
-
-    def _rebuilt(
-        self, parent: SupervisorNode, group: SupervisorNode, spec: SupervisorSpec
-    ) -> Operation[None]:
         yield from group.stop("restarted")
         group.forget_next_start()
         group.record = Record.STOPPED
-        wishes = {node.id: node.wanted for node in beneath(group)}
-        group.disband()
-        group.take_spec(spec)
-        group.children = [group.adopt(child) for child in spec.children]
-        for node in beneath(group):
-            node.wanted = wishes.get(node.id, True)
+        group.rebuild()  # where it was down before
         yield from parent.start_all((group,))
 
     def _remove(self, group: SupervisorNode, child: Node) -> None:
         child.wanted = False
         child.leaving = True
+        _call_off_rebuilding(child)
         child.forget_next_start()
         if child.phase is Phase.STARTING:
             child.cut()
@@ -132,11 +124,19 @@ class Reload:
         yield from child.stop("stopped")
         group.forget(child)
         if not group.parallel and not group.closing:  # they may have waited for it
-            yield from self._complete(group)
+            yield from complete(group)
 
     def _reply(self, request: str | None, *, ok: bool, detail: str) -> None:
         if request is not None:
             self._ctx.emit(Reply(request, self._root.id, ok, detail))
+
+
+def _call_off_rebuilding(node: Node) -> None:
+    """What is to go, or to be made anew as a whole, needs not change before."""
+    if isinstance(node, SupervisorNode):
+        node.shall = None
+        for child in node.children:
+            _call_off_rebuilding(child)
 
 
 def is_leaving(node: ChildNode) -> bool:

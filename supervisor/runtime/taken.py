@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from protocol import places
+from protocol import places, stale
 from protocol.errors import ProtocolError
 from supervisor.config import Tree
 from supervisor.host import leftovers, marks
@@ -127,9 +127,12 @@ def _cleared(identities: set[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _registered(tree: Tree, *, embedded: bool) -> Iterator[places.RootEntry]:
-    runtime_dir = str(places.runtime_dir(tree.state_dir))
-    entry = _entry(tree, runtime_dir, embedded=embedded)
-    places.register(entry)
+    with stale.entering():
+        runtime_dir = str(places.runtime_dir(tree.state_dir))
+        os.utime(runtime_dir)  # it may be an old one
+        entry = _entry(tree, runtime_dir, embedded=embedded)
+        places.register(entry)
+        stale.remove_stale()
     try:
         yield entry
     finally:

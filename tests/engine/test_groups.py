@@ -283,3 +283,35 @@ def test_start_asked_of_a_group_that_is_starting_leaves_its_children_to_their_ti
 
     assert world.view("c").state == "ready"
     assert [reply.ok for reply in world.replies] == [True]
+
+
+@pytest.mark.req("S8")
+def test_stop_of_a_restart_that_the_others_wait_for_lets_them_start() -> None:
+    """They waited for its backoff; a restart ended that, a stop ended the restart, and nobody told them."""
+    waiting = worker("a", backoff=SLOW)
+    world = World(group("root", "rest_for_one", waiting, worker("b")))
+    world.script("a", Life(spawn="no room"), Life(ready_after=None))
+    world.boot()
+    assert world.states() == {"a": "backoff", "b": "backoff"}
+
+    world.tell(events.RestartAsked("a"))
+    world.stop("a")
+    world.run_for(1.0)
+
+    assert world.states() == {"a": "stopped", "b": "ready"}
+
+
+@pytest.mark.req("S8")
+def test_start_of_a_group_reaches_what_is_parked_at_any_depth() -> None:
+    """It was forgiven, and so parked no more, and nobody started it."""
+    bad = worker("a", intensity=Intensity(max_restarts=0, period=10.0), on_exhausted="park")
+    world = World(
+        group("root", "one_for_one", group("g", "one_for_one", group("h", "one_for_one", bad)))
+    ).boot()
+    world.crash("a")
+    assert world.states()["a"] == "parked"
+
+    world.tell(events.StartAsked("g", "r"))
+    world.run_for(1.0)
+
+    assert world.states()["a"] == "ready"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from supervisor.engine import commands, events
+from supervisor.engine.changes import specs_beneath
 from supervisor.engine.events import ExitStatus
 from supervisor.engine.spec import Backoff, Heartbeat, Intensity, Strategy, SupervisorSpec, WorkerSpec
 from tests.support.world import Life, World
@@ -78,7 +79,7 @@ class AnyTree(RuleBasedStateMachine):
 
     @initialize(tree=trees(), scripts=st.dictionaries(st.sampled_from(IDS), st.lists(LIVES, max_size=8)))
     def begin(self, tree: SupervisorSpec, scripts: dict[str, list[Life]]) -> None:
-        self.world = World(tree)
+        self.world, self.file = World(tree), tree
         self.stopped: dict[str, int] = {}
         self.ending = False
         for child, lives in scripts.items():
@@ -128,7 +129,10 @@ class AnyTree(RuleBasedStateMachine):
         kept = tuple(child for child in tree.children if child.id != without)
         gone = {without, "c", "d"} if without == "group" else {without}
         self.stopped = {child: times for child, times in self.stopped.items() if child not in gone}
-        self.world.tell(events.TreeChanged(replace(tree, children=kept), f"r{self.requests}"))
+        changed = replace(tree, children=kept)
+        self.world.tell(events.TreeChanged(changed, f"r{self.requests}"))
+        if self.world.replies[-1].ok:
+            self.file = changed
 
     @rule()
     def shut_down(self) -> None:
@@ -152,6 +156,7 @@ class AnyTree(RuleBasedStateMachine):
         if not self.ending:
             self.world.run_for(3000.0)
             self._rests_in_a_state_that_can_be_explained()
+            assert self.world.engine.ids() == tuple(child.id for child in specs_beneath(self.file))
             self.world.tell(events.ShutdownAsked())
         self.world.run_for(100.0)
         assert self.world.exit_code is not None

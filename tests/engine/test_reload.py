@@ -164,3 +164,129 @@ def test_reload_starts_nothing_beneath_a_group_whose_turn_has_not_come() -> None
     assert world.alive["b"] == []
     world.run_for(5.0)
     assert (world.states(), len(world.alive["b"])) == ({"a": "ready", "g": "ready", "b": "ready"}, 1)
+
+
+@pytest.mark.req("S12")
+def test_child_removed_while_its_late_start_is_stopped_is_not_tried() -> None:
+    """Nothing was left to cut: the failure posted a try behind the removal, and that ended the root."""
+    late = replace(worker("a"), ready="message", ready_timeout=3.0, backoff=Backoff(initial=1.0, jitter=0.0))
+    world = World(group("root", late, worker("b"), strategy="rest_for_one"))
+    world.script("a", Life(ready_after=None, stops_in=2.0))
+    world.boot().run_for(4.0)
+    assert world.view("a").state == "stopping"
+
+    reload(world, group("root", worker("b"), strategy="rest_for_one"))
+
+    assert world.states() == {"b": "ready"}
+
+
+@pytest.mark.req("S12")
+def test_removal_that_the_end_of_its_group_overtakes_is_done_with_it() -> None:
+    """Its turn never came: the child stayed in the list, and no later file could have it again."""
+    world = World(group("root", group("g", worker("a"), worker("b"), strategy="one_for_all"))).boot()
+    world.lives["b", 1] = Life(stops_in=2.0)
+    world.tell(events.RestartAsked("b"))
+    world.tell(events.TreeChanged(group("root", group("g", worker("b"), strategy="one_for_all")), "r1"))
+    world.stop("g", "r2")
+    world.run_for(10.0)
+
+    assert world.states() == {"g": "stopped", "b": "stopped"}
+    assert (
+        reload(world, group("root", group("g", worker("b"), strategy="one_for_all"), worker("a")))
+        == "added: a"
+    )
+    assert world.states() == {"g": "stopped", "b": "stopped", "a": "ready"}
+
+
+@pytest.mark.req("S12")
+def test_of_two_rebuildings_of_a_group_the_last_one_counts() -> None:
+    """The first one, still waiting for its turn, undid the second when that came."""
+    world = World(group("root", group("g", worker("a")))).boot()
+    world.lives["a", 1] = Life(stops_in=2.0)
+    world.tell(events.TreeChanged(group("root", group("g", worker("a"), strategy="one_for_all")), "r1"))
+    world.run_for(1.0)
+
+    reload(world, group("root", group("g", worker("a"), worker("b"))))
+
+    assert world.states() == {"g": "ready", "a": "ready", "b": "ready"}
+    assert reload(world, group("root", group("g", worker("a"), worker("b")))) == "nothing changed"
+
+
+@pytest.mark.req("S12")
+def test_member_that_a_rebuilding_drops_cannot_be_added_elsewhere_before() -> None:
+    """It was neither leaving nor known to the new file: it got a second process."""
+    world = World(group("root", group("g", worker("a"), worker("b")))).boot()
+    world.lives["a", 1] = Life(stops_in=3.0)
+    rebuilt = group("g", worker("b"), strategy="one_for_all")
+    world.tell(events.TreeChanged(group("root", rebuilt), "r1"))
+
+    world.tell(events.TreeChanged(group("root", rebuilt, worker("a")), "r2"))
+
+    assert world.replies[-1].detail == "still being removed, try again when it is gone: a"
+    world.run_for(3.0)
+    assert reload(world, group("root", rebuilt, worker("a"))) == "added: a"
+    assert len(world.alive["a"]) == 1
+
+
+@pytest.mark.req("S12")
+def test_group_that_is_removed_is_not_rebuilt_before() -> None:
+    """A rebuilding that waited brought members to life whose ids the file had given away meanwhile."""
+    world = World(group("root", worker("x"), group("g", worker("a")), strategy="rest_for_one"))
+    world.script("x", Life(ready_after=5.0))
+    world.boot()
+    rebuilt = group("g", worker("b"), strategy="one_for_all")
+    world.tell(events.TreeChanged(group("root", worker("x"), rebuilt, strategy="rest_for_one"), "r1"))
+    world.tell(events.TreeChanged(group("root", worker("x"), strategy="rest_for_one"), "r2"))
+
+    reload(world, group("root", worker("x"), worker("b"), strategy="rest_for_one"))
+
+    assert world.states() == {"x": "ready", "b": "ready"}
+    assert len(world.alive["b"]) == 1
+
+
+@pytest.mark.req("S12")
+def test_group_restarted_before_its_rebuilding_comes_up_as_it_shall_be() -> None:
+    """It came up as it had been, members included that the file did not know any more."""
+    world = World(group("root", worker("x"), group("g", worker("a")), strategy="rest_for_one")).boot()
+    world.lives["x", 1] = Life(stops_in=2.0)
+    world.tell(events.RestartAsked("x"))
+    world.tell(events.RestartAsked("g"))
+    rebuilt = group("g", worker("b"), strategy="one_for_all")
+
+    reload(world, group("root", worker("x"), rebuilt, strategy="rest_for_one"))
+
+    assert world.states() == {"x": "ready", "g": "ready", "b": "ready"}
+    assert len(world.spawned_at["a"]) == 1
+    assert world.reported("exited", child="g") == [("exited", "g")]
+
+
+@pytest.mark.req("S12")
+def test_children_that_change_places_stop_in_their_new_order() -> None:
+    """Nothing else differed, so the file was said to be unchanged, and the order stayed the old one."""
+    world = World(group("root", worker("a"), worker("b"))).boot()
+
+    assert reload(world, group("root", worker("b"), worker("a"))) == "reordered: root"
+    assert [view.id for view in world.engine.view(world.now)] == ["b", "a"]
+    assert (world.view("a").incarnation, world.view("b").incarnation) == (1, 1)
+
+
+@pytest.mark.req("S8")
+@pytest.mark.req("S12")
+def test_group_made_anew_by_its_parents_start_is_not_rebuilt_as_well() -> None:
+    """Its rebuilding, still in the lane, replaced members that ran: no stop ended these any more."""
+    inner = group("h", worker("a"), strategy="one_for_all")
+    world = World(
+        group("root", worker("x"), group("g", inner, strategy="one_for_all"), strategy="one_for_all")
+    )
+    world.script("x", Life(ready_after=None))
+    world.boot()
+    rebuilt = group("g", group("h", worker("a")), strategy="one_for_all")
+    world.tell(events.TreeChanged(group("root", worker("x", "walk"), rebuilt, strategy="one_for_all"), "r"))
+    world.run_for(10.0)
+    assert set(world.states().values()) == {"ready"}
+
+    world.tell(events.ShutdownAsked())
+    world.run_for(10.0)
+
+    assert world.exit_code == 0
+    assert not any(world.alive.values())

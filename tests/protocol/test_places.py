@@ -109,6 +109,7 @@ def test_socket_paths_always_fit(name: str, long: int, door: Door) -> None:
     """However long the state directory and whatever the child's id: below 107 bytes, one plain file name."""
     place = places.runtime_dir(Path("/" + "d" * long))
     path = places.endpoint(place, name, door).removeprefix("ipc://")
+    place.rmdir()
 
     assert len(os.fsencode(path)) < 107
     assert Path(path).parent == place

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -149,3 +150,21 @@ def test_command_of_a_root_whose_launcher_sleeps_does_not_meet_the_next_root(
     assert not trees.alive(launcher)
     assert not any(directory.exists() for directory in directories)
     assert again.interrupt() == 0
+
+
+@pytest.mark.req("S7")
+@pytest.mark.req("X1")
+def test_next_start_removes_what_killed_roots_have_left(grow: Grow, runtime_dir: Path) -> None:
+    """Each killed root whose state directory was never used again left a directory of sockets for ever."""
+    left = runtime_dir / ("0" * 16)
+    left.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(left / "root.operator"))
+    os.utime(left, (0, 0))
+
+    root = grow(trees.command("c", *trees.SLEEPS))
+
+    assert not left.exists()
+    own = Path(find_root(root.state_dir).runtime_dir)
+    assert root.interrupt() == 0
+    assert not own.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from tests.support.deadline import wait_until
 
 RUNTIME_DIR = "SUPERVISOR_RUNTIME_DIR"
 COMMAND_TIMEOUT_S = 60
+LIFELINE = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+"""A tree ends with the tests that have started it, however these end: its guardian sees to the rest."""
 
 
 class RootProcess:
@@ -29,7 +32,11 @@ class RootProcess:
         command = [sys.executable, "-m", "supervisor", "start", "--state-dir", str(state_dir), *arguments]
         with self.console.open("ab") as console:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=console, stderr=console, start_new_session=True
+                [*LIFELINE, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
             )
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:

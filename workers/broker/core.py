@@ -6,7 +6,7 @@
         v                                     v
    HANDLE n: fills of orders      CLOSE n: orders of row <= n, sorted by
    at the open of n; if anyone    (strategy, leg), are admitted or denied     -> row n+1
-   listens, say Through(n)
+   listens for it, say Through(n)
 ```
 
 A row is named by its seq in the market's stream. A step does as many of these as the received records
@@ -264,9 +264,13 @@ class BrokerCore:
             state.end, state.at_ms = message.on_end, max(state.at_ms, message.at_ms)
         else:
             market.venue.row(message)
-        if ended or self._listeners:
-            self._notes.outputs.append(Through(row, end=ended))
+        if ended or any(not self._strategies[source].finished(row) for source in self._listeners):
+            self._notes.outputs.append(Through(row, end=ended, still=self._still(market)))
         return True
+
+    def _still(self, market: _Market) -> bool:
+        """Whether the account tells nothing more before somebody orders."""
+        return not self._state.working and market.office.liquidator.level(market.role.symbol) is None
 
     def _close(self, market: _Market) -> bool:
         """Admit the orders that are due. False: no row is open, or a strategy is not through it."""

@@ -157,11 +157,14 @@ def check(config: FeedConfig, child: str) -> FeedConfig:
             if not config.file:
                 problem = "a recording is needed: write the path of a candle file"
                 raise _refused(child, "file", config.file, problem)
+            if config.calendar:
+                raise _refused(child, "calendar", config.calendar, "a recording needs none: leave it out")
         case "exchange":
             _check_exchange(config, child)
         case "simulated":
             _check_durations(config, child)
             _check_symbol(config, child)
+            _check_calendar(config, child)
             if config.speed not in ("max", 1):
                 raise _refused(
                     child, "speed", config.speed, "a simulated market runs in real time: leave it out"

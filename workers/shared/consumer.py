@@ -29,7 +29,7 @@ LITTLE_ROOM: Final = 100
 """A question for fewer records than this may wait a little, for more room."""
 
 SPARING_S: Final = 0.02
-"""How long. A core that takes row by row would else ask for each as it takes one, and be answered each time."""
+"""How long. A core that takes row by row would else ask for each of them, and be answered each time."""
 
 REPORT_S: Final = 30.0
 """How often a producer at least learns what is done with, so that it may forget it."""

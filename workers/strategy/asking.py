@@ -93,7 +93,8 @@ class Asking:
         lines: list[LogLine] = []
         with localcontext():  # a precision that is set in there is not that of our own sums
             said = how(partial(question, self._context(watch, now_ms, lines)))
-        made.logs += (line for line in lines if isinstance(line, LogLine))  # the list was in foreign hands
+        if lines:  # was in foreign hands
+            made.logs += (line for line in lines if isinstance(line, LogLine))
         return said
 
     def _failed(

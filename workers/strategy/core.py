@@ -30,6 +30,7 @@ from workers.strategy.api import Context, Price, Strategy
 from workers.strategy.asking import Asking, Question
 from workers.strategy.desk import Desk, Settings
 from workers.strategy.guard import UNGUARDED, Guard
+from workers.strategy.horizon import Horizon
 from workers.strategy.inputs import Inputs
 from workers.strategy.interval import Interval
 from workers.strategy.moment import LATE_MS, Moment, at_close, at_interval, at_price
@@ -82,7 +83,7 @@ class StrategyCore:
         )
         self._asking = Asking(settings.child, strategy, self._desk, kept.book, self._troubles, around.guard)
         self._interval = Interval(settings.interval_ms, kept.cycle_ms)
-        self._account_through = kept.account_through
+        self._horizon = Horizon(kept.account_through, kept.done_row)
         self._now, self._at_ms, self._ticks = 0.0, 0, 0
 
     # --- the port -------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ class StrategyCore:
             made.cursors[inputs.account] = record.seq
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
-                self._account_through = message.row
+                self._horizon.heard(message)
             elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
                 self._kept.book.heard(message)
                 if isinstance(message, Fill):
@@ -296,6 +297,7 @@ class StrategyCore:
         if wishes:
             made.changed = True
             self._desk.decide(wishes, moment, made)
+            self._horizon.asked(moment.row)
         elif self._settings.verbose:
             made.logs.append(LogLine("DEBUG", "evaluation", {**moment.facts(), "action": "hold"}))
 
@@ -318,7 +320,7 @@ class StrategyCore:
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
         kept.done_row = rows.done_row
-        kept.account_through, kept.cycle_ms = self._account_through, self._interval.last_ms
+        kept.account_through, kept.cycle_ms = self._horizon.through, self._interval.last_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
         kept.snapshot = snapshot_of(self._strategy)
         return encode(kept)
@@ -352,9 +354,9 @@ class StrategyCore:
 
     def _waits_for_fills(self, lane: Lane) -> bool:
         inputs = self._inputs
-        if inputs.account is None or not inputs.lockstep or lane is not inputs.rows.leading:
+        if inputs.account is None or not inputs.lockstep or inputs.rows.over:
             return False
-        return lane.queue[0].seq > self._account_through
+        return not self._horizon.allows(inputs.rows.row_of(lane))
 
 
 def _iso(time_ms: int | None) -> str | None:

@@ -40,9 +40,11 @@ def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
 
 
 def told(word: Callable[[], object]) -> Failure | None:
-    """Tell user code something; whatever it raises becomes a Failure."""
+    """Tell user code something; whatever it raises but PersonMustLook becomes a Failure."""
     try:
         word()
+    except PersonMustLook:
+        raise
     except BaseException as error:  # noqa: BLE001 - as above
         return failure_of(error)
     return None

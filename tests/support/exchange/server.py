@@ -167,6 +167,8 @@ class LocalExchange:
             faults = self.faults
             if faults.shut:
                 connection.transport.abort()
+            # Whoever reads nothing is not told that the other side has gone.
+            if connection.transport.is_closing():
                 return
             if faults.deaf:
                 connection.transport.pause_reading()

@@ -325,6 +325,17 @@ def test_the_pace_after_failures() -> None:
 
 
 @pytest.mark.req("N2")
+@pytest.mark.parametrize(("chat", "last_s"), [("42", 40), ("-100", 120), ("@channel", 120)])
+def test_a_burst_into_a_group_is_spread_over_minutes(chat: str, last_s: int) -> None:
+    """The twenty-first waits for the minute of the first, the forty-first for that of the twenty-first."""
+    pace, sent = pace_of_chat(chat), [0.0]
+    for _ in range(40):
+        sent.append(sent[-1] + pace.wait_s(sent[-64:], sent[-1]))
+
+    assert (19, last_s) == (round(sent[19]), round(sent[40]))
+
+
+@pytest.mark.req("N2")
 @settings(max_examples=50)
 @given(st.lists(st.floats(0, 5), max_size=80), st.sampled_from(["42", "-100", "@channel"]))
 def test_never_more_than_the_limits_allow(gaps: list[float], chat: str) -> None:

@@ -124,6 +124,7 @@ def _turn(closes: list[int]) -> list[tuple[int, str]]:
         (DonchianParameters, {"entri": 5}, "did you mean 'entry'?"),
         (RsiReversalParameters, {"length": 201}, "strategy.config.parameters.length: found 201"),
         (RsiReversalParameters, {"oversold": 60}, "0 < oversold < middle < overbought < 100"),
+        (RsiReversalParameters, {"overbought": 100}, "0 < oversold < middle < overbought < 100"),
         (RsiReversalParameters, {"overbought": "NaN"}, "0 < oversold < middle < overbought < 100"),
         (ExampleParameters, {"lookback": 1}, "strategy.config.parameters.lookback: found 1"),
     ],

@@ -11,8 +11,9 @@ import pytest
 
 from protocol.codec import STRATEGY
 from protocol.messages.stream import AccountRole
-from protocol.messages.trading import EquityFraction, Quantity, Signal, Through, WholePosition
+from protocol.messages.trading import EquityFraction, Fill, Quantity, Signal, Through, WholePosition
 from tests.workers.strategy.market import Taken, account, candles, drive, made, role
+from tests.workers.strategy.test_account import filled
 from workers.shared.exits import PersonMustLook
 from workers.strategy.api import (
     MOST_LINES,
@@ -288,6 +289,30 @@ def test_one_that_cannot_say_whether_it_is_ready_is_asked_and_counted() -> None:
     assert len(CLOSES) - 1 == len(taken.named("strategy failed"))
 
 
+class Strict(Said):
+    """Asks for a person wherever it can."""
+
+    def on_fill(self, context: Context, fill: Fill) -> None:
+        raise PersonMustLook("at a fill")
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        raise PersonMustLook("at the start")
+
+
+@pytest.mark.req("T2")
+def test_a_strategy_may_ask_for_a_person_anywhere() -> None:
+    """Also when it hears a fill, and when it is given its snapshot back."""
+    core = made(Strict(lambda _: []))
+    core.receive("broker", account([Through(row=100)]))
+    kept = drive(core, candles(CLOSES)).state
+    with pytest.raises(PersonMustLook, match="at the start"):
+        made(Strict(lambda _: []), stored=kept)
+
+    core.receive("broker", account([Through(row=100), filled("a", "buy", "1", "1")])[1:])
+    with pytest.raises(PersonMustLook, match="at a fill"):
+        core.step()
+
+
 class Kept(Strategy):
     """Wants something kept."""
 
@@ -314,6 +339,8 @@ class Kept(Strategy):
             "ValueError: it has 5000.* bytes, at most 4194304 are kept with each commit",
         ),
         ({"x": 2**70}, "OverflowError"),
+        ({"x": object()}, "TypeError: Encoding objects of type object is unsupported"),
+        (KeyError("lost"), "KeyError: 'lost'"),
         (Nasty("x"), "Nasty: x"),
     ],
 )

@@ -99,6 +99,14 @@ class MarkPrice:
 
 
 @dataclass(frozen=True, slots=True)
+class PastFunding:
+    """A funding that is over: the fraction of a position's notional that longs paid shorts at ``at_ms``."""
+
+    at_ms: int
+    rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledged:
     """A subscription was accepted. Some exchanges accept what they never deliver."""
 

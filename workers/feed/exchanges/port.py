@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import Event, Kline
+from workers.feed.exchanges.events import Event, Kline, PastFunding
 from workers.feed.exchanges.symbols import Pair
 
 Kind = Literal["spot", "perpetual"]
@@ -101,6 +101,14 @@ class Exchange(Protocol):
 
     def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
         """Return candles, oldest first; the last may still be forming."""
+        ...
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings from ``start_ms`` to ``end_ms``; None where none are told."""
+        ...
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return them in any order."""
         ...
 
     def instrument(self, market: Market) -> Request:

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from workers.feed.exchanges.events import BadFrame, Kline
+from workers.feed.exchanges.events import BadFrame, Kline, PastFunding
 
 T = TypeVar("T")
 
@@ -124,6 +124,11 @@ def candles(rows: Any) -> tuple[Kline, ...]:
 def oldest_first(klines: Iterable[Kline]) -> tuple[Kline, ...]:
     """Return the same in the order of their times."""
     return tuple(sorted(klines, key=lambda kline: kline.open_ms))
+
+
+def past_fundings(rows: Any, time_key: str, rate_key: str = "fundingRate") -> tuple[PastFunding, ...]:
+    """Return fundings that came as objects."""
+    return tuple(PastFunding(instant_at(row, time_key), number_at(row, rate_key)) for row in sequence(rows))
 
 
 def text(value: Any) -> str:

@@ -28,7 +28,7 @@ from workers.feed.live.network import Network, Unreachable
 from workers.feed.live.service import LiveService
 from workers.feed.live.sessions import Sessions
 from workers.feed.live.settings import LiveSettings
-from workers.feed.live.state import LiveState, restored
+from workers.feed.live.state import restored
 from workers.feed.through_ccxt.exchange import PREFIX
 from workers.shared.config import BadConfig
 from workers.shared.worker import Context, Worker
@@ -81,7 +81,12 @@ def assemble(
     try:
         asked = known or asyncio.run(_instrument(exchange, market, network, rest_base))
     except UnknownMarket as error:
-        asked = _no_longer_listed(context, config, state, error)
+        # What has been traded before is not parked for ever by one wrong answer.
+        if state.instrument is None:
+            journal.close()
+            raise _unlisted(context, config, error) from error
+        logger.bind(symbol=config.symbol, why=str(error)).warning("market no longer listed")
+        asked = None
     instrument = asked or state.instrument or _unknown(config)
     core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
     if asked is not None:
@@ -135,15 +140,9 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _no_longer_listed(
-    context: Context, config: FeedConfig, state: LiveState, error: UnknownMarket
-) -> Instrument | None:
-    # What has been traded before is not parked for ever by one wrong answer.
-    if state.instrument is None:
-        problem = f"{config.exchange} has no such market: {error.found}"
-        raise BadConfig(key=f"{context.launch.child}.config.symbol", found=config.symbol, problem=problem)
-    logger.bind(symbol=config.symbol, why=str(error)).warning("market no longer listed")
-    return None
+def _unlisted(context: Context, config: FeedConfig, error: UnknownMarket) -> BadConfig:
+    problem = f"{config.exchange} has no such market: {error.found}"
+    return BadConfig(key=f"{context.launch.child}.config.symbol", found=config.symbol, problem=problem)
 
 
 async def _instrument(

@@ -13,25 +13,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import BadFrame, BestQuote, Event, Kline, Print, UnknownMarket
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    candles,
-    decoded,
-    flag,
-    identity,
-    instant,
-    instant_at,
-    mapping,
-    member,
-    number_at,
-    optional_number,
-    side,
-    told,
-)
 
 PREFIX: Final = "ccxt:"
 MOST_CANDLES: Final = 200
+MOST_FUNDINGS: Final = 100
 ORDINARY: Final = frozenset({"MARKET", "NA"})
 """Binance's words for prints of the open market; ccxt keeps the exchange's own row beside its trade."""
 QUOTES: Final = ("watchBidsAsks", "watchTicker")
@@ -51,7 +40,7 @@ def interval(timeframe: str) -> str:
     return "1d" if timeframe == "1D" else timeframe
 
 
-class CcxtExchange:
+class CcxtExchange(Lacking):
     """One exchange of ccxt's. ``has`` and ``timeframes`` are the library's own tables of what it can.
 
     ``watches``: by which of its calls it listens, and what they deliver.
@@ -60,7 +49,7 @@ class CcxtExchange:
     kinds: tuple[Kind, ...] = ("spot", "perpetual")
 
     def __init__(self, name: str, has: Mapping[str, Any], timeframes: Mapping[str, Any] | None) -> None:
-        self._name = name
+        self._name, self._has = name, has
         quotes = next((watch for watch in QUOTES if has.get(watch)), None)
         found = {quotes: Stream("quotes"), "watchTrades": Stream("trades")}
         self.watches = {watch: stream for watch, stream in found.items() if watch and has.get(watch)}
@@ -98,9 +87,28 @@ class CcxtExchange:
         query = {"symbol": unified(market), "timeframe": interval(market.timeframe), "since": str(start_ms)}
         return Request("/candles", {**query, "limit": str(min(count, MOST_CANDLES))})
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        return candles(decoded(text))
+        return read.candles(read.decoded(text))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract, where the library can."""
+        name = unified(market)
+        if ":" not in name or not self._has.get("fetchFundingRateHistory"):
+            return None
+        return Request("/fundings", {"symbol": name, "since": str(start_ms), "limit": str(MOST_FUNDINGS)})
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[events.PastFunding, ...]:
+        """Return the fundings."""
+        return read.past_fundings(read.decoded(text), "timestamp")
+
+    def clock(self, kind: Kind) -> Request | None:
+        """Ask for the time, where the library can."""
+        return Request("/time") if self._has.get("fetchTime") else None
+
+    def parse_clock(self, text: str | bytes) -> int:
+        """Return UTC milliseconds."""
+        return read.instant(read.decoded(text))
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -108,71 +116,65 @@ class CcxtExchange:
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids; an inverse contract is refused."""
-        row = mapping(decoded(text))
+        row = read.mapping(read.decoded(text))
         if "unknown" in row:
-            raise UnknownMarket(told(row["unknown"]))
+            raise events.UnknownMarket(read.told(row["unknown"]))
         if row.get("inverse"):
-            raise BadFrame("inverse", unified(market))
-        if not flag(member(row, "steps")):
-            raise BadFrame("precision", "ccxt counts digits here, which are no steps")
-        precision, limits = mapping(member(row, "precision")), mapping(row.get("limits") or {})
-        size = optional_number(row, "contractSize") or Decimal(1)
+            raise events.BadFrame("inverse", unified(market))
+        if not read.flag(read.member(row, "steps")):
+            raise events.BadFrame("precision", "ccxt counts digits here, which are no steps")
+        precision, limits = read.mapping(read.member(row, "precision")), read.mapping(row.get("limits") or {})
+        size = read.optional_number(row, "contractSize") or Decimal(1)
         return Instrument(
-            tick=_above_zero(number_at(precision, "price")),
-            step=_above_zero(number_at(precision, "amount") * size),
+            tick=_above_zero(read.number_at(precision, "price")),
+            step=_above_zero(read.number_at(precision, "amount") * size),
             min_quantity=_least(limits, "amount") * size,
             min_notional=_least(limits, "cost"),
             contract="linear" if row.get("contract") else "spot",
         )
 
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: the times of the messages tell."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Refuse: it is never asked for."""
-        raise BadFrame("unknown", text[:80])
-
 
 class CcxtSession:
     """Reads ``{"trade": {...}, "size": "1"}``, ``{"ticker": {...}, "size": "1"}`` and ``{"bad": "..."}``."""
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what the library told. Raises BadFrame."""
-        frame = mapping(decoded(text))
+        frame = read.mapping(read.decoded(text))
         if "bad" in frame:
-            raise BadFrame("ccxt", frame["bad"])
-        size = _above_zero(number_at(frame, "size"))
+            raise events.BadFrame("ccxt", frame["bad"])
+        size = _above_zero(read.number_at(frame, "size"))
         if "trade" in frame:
-            return (_print(mapping(frame["trade"]), size),)
-        return _quotes(mapping(member(frame, "ticker")), size)
+            return (_print(read.mapping(frame["trade"]), size),)
+        return _quotes(read.mapping(read.member(frame, "ticker")), size)
 
 
-def _print(row: Mapping[str, Any], size: Decimal) -> Print:
-    return Print(
-        trade_id="" if row.get("id") is None else identity(row["id"]),
-        price=number_at(row, "price"),
-        amount=number_at(row, "amount") * size,
-        side=side(member(row, "side")),
-        at_ms=instant_at(row, "timestamp"),
-        ordinary=told(mapping(row.get("info") or {}).get("X", "MARKET")) in ORDINARY,
+def _print(row: Mapping[str, Any], size: Decimal) -> events.Print:
+    return events.Print(
+        trade_id="" if row.get("id") is None else read.identity(row["id"]),
+        price=read.number_at(row, "price"),
+        amount=read.number_at(row, "amount") * size,
+        side=read.side(read.member(row, "side")),
+        at_ms=read.instant_at(row, "timestamp"),
+        ordinary=read.told(read.mapping(row.get("info") or {}).get("X", "MARKET")) in ORDINARY,
     )
 
 
-def _quotes(ticker: Mapping[str, Any], size: Decimal) -> tuple[Event, ...]:
-    bid, ask = optional_number(ticker, "bid"), optional_number(ticker, "ask")
+def _quotes(ticker: Mapping[str, Any], size: Decimal) -> tuple[events.Event, ...]:
+    bid, ask = read.optional_number(ticker, "bid"), read.optional_number(ticker, "ask")
     if bid is None or ask is None:
         return ()
-    amounts = [(optional_number(ticker, key) or Decimal(0)) * size for key in ("bidVolume", "askVolume")]
+    amounts = [(read.optional_number(ticker, key) or Decimal(0)) * size for key in ("bidVolume", "askVolume")]
     at = ticker.get("timestamp")
-    return (BestQuote.of((bid, amounts[0], ask, amounts[1]), None if at is None else instant(at)),)
+    return (
+        events.BestQuote.of((bid, amounts[0], ask, amounts[1]), None if at is None else read.instant(at)),
+    )
 
 
 def _least(limits: Mapping[str, Any], name: str) -> Decimal:
-    return optional_number(mapping(limits.get(name) or {}), "min") or Decimal(0)
+    return read.optional_number(read.mapping(limits.get(name) or {}), "min") or Decimal(0)
 
 
 def _above_zero(found: Decimal) -> Decimal:
     if found <= 0:
-        raise BadFrame("number", found)
+        raise events.BadFrame("number", found)
     return found

@@ -119,6 +119,8 @@ class CcxtNetwork:
                 return refusal
 
     async def _answer(self, client: Client, path: str, query: dict[str, str]) -> Any:
+        if path == "/time":
+            return await self._called(client.fetch_time())
         known = await self._market(client, query["symbol"])
         if path == "/market":
             return _grids(known, client)

@@ -76,6 +76,13 @@ def flat_history(query: Mapping[str, str], now_ms: int) -> str:
     return rows(dict.fromkeys(opens, 100))
 
 
+def fundings(rates: Mapping[int, str]) -> str:
+    """Return Binance's answer with these rates by time."""
+    return json.dumps(
+        [{"symbol": "BTCUSDT", "fundingTime": at, "fundingRate": it} for at, it in rates.items()]
+    )
+
+
 @dataclass
 class Bench:
     """What the exchange does is set in its attributes; :meth:`run` lets time pass."""
@@ -95,6 +102,7 @@ class Bench:
     skew_ms: int = 0
     mute: bool = False
     history: Callable[[Mapping[str, str], int], str] = flat_history
+    settled: Callable[[int, int], str] = lambda _start_ms, _now_ms: "[]"
 
     def __post_init__(self) -> None:
         self.commands: list[tuple[float, Command]] = []
@@ -266,7 +274,10 @@ class Bench:
     def _body(self, ask: Ask) -> str:
         if ask.purpose == "clock":
             return json.dumps({"serverTime": self.exchange_ms - 50})
-        return self.history(ask.request.query, self.exchange_ms)
+        query = ask.request.query
+        if ask.purpose == "fundings":
+            return self.settled(int(query.get("startTime") or query["since"]), self.exchange_ms)
+        return self.history(query, self.exchange_ms)
 
 
 def msgspec_checked(step: Step) -> Step:

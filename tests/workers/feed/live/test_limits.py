@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.workers.feed.live.bench import MINUTE, START_MS, Bench, flat_history, kline, quote, rows
+from tests.workers.feed.live.bench import MINUTE, START_MS, Bench, quote
 from workers.feed.exchanges.events import Kline
 from workers.feed.live.backfill import Backfill, Question
 from workers.feed.live.finality import REMEMBERED, Finality
@@ -263,38 +263,3 @@ def test_a_stream_that_owed_data_at_the_close_owes_them_afresh_at_the_opening() 
     bench.run(10)
 
     assert "no data for 20 s" == bench.logged("connection lost")[0]["why"]
-
-
-@pytest.mark.req("F7")
-def test_an_answer_that_never_comes_is_given_up_after_twenty_seconds() -> None:
-    """The next question is not held up for ever, and what comes after all is not heard."""
-    bench = Bench(history=flat_history)
-    bench.stream(quote, 5.0, 300)
-    bench.run(60.5)
-    bench.mute = True
-    bench.say(kline(START_MS, closed=True))
-    bench.run(100)
-
-    told = bench.logged("history not answered")
-    assert "no answer in time" == told[0]["why"]
-    assert 20 <= bench.asked()[1] - bench.asked()[0]
-
-
-@pytest.mark.req("F7")
-def test_a_poller_asks_for_no_more_than_200_and_rests_when_it_is_told_to() -> None:
-    """A refusal with Retry-After is longer than the interval of the poll."""
-    queries: list[Mapping[str, str]] = []
-
-    def history(query: Mapping[str, str], now_ms: int) -> str:
-        queries.append(query)
-        return rows({START_MS: 100}) if len(queries) > 1 else "no JSON"
-
-    bench = Bench(settings={"poll_s": 10.0, "stale_after_s": 600.0, "history": 200}, history=history)
-    bench.status, bench.retry_after_s = 429, 77.0
-    bench.run(5)
-    bench.status = 200
-    bench.run(90)
-
-    asked = bench.asked()
-    assert 77.0 <= asked[1] - asked[0] < 90
-    assert "200" == queries[0]["limit"]

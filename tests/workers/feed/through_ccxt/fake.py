@@ -75,6 +75,9 @@ class Client:
     async def fetch_funding_rate_history(self, symbol: str, since: int, limit: int) -> Any:
         return await self._world.answer("fundings")
 
+    async def fetch_time(self) -> Any:
+        return await self._world.answer("time")
+
     def client(self, url: str) -> Socket:
         return self.sockets.setdefault(url, Socket(self._world))
 

@@ -177,6 +177,15 @@ def test_an_unknown_market_is_named() -> None:
         FAKE.parse_instrument(SPOT, '{"unknown":"FOO/BAR"}')
 
 
+@pytest.mark.req("F1")
+def test_the_clock_is_asked_where_the_library_can() -> None:
+    """Else its messages are the measure."""
+    told = CcxtExchange("x", {"fetchTime": True}, None)
+
+    assert (None, Request("/time")) == (FAKE.clock("spot"), told.clock("spot"))
+    assert 1_795_190_000_000 == told.parse_clock("1795190000000")
+
+
 @pytest.mark.req("F5")
 def test_a_print_of_an_insurance_fund_is_not_ordinary() -> None:
     """ccxt keeps Binance's own row beside its trade."""
@@ -188,7 +197,7 @@ def test_a_print_of_an_insurance_fund_is_not_ordinary() -> None:
 
 @pytest.mark.req("F5")
 @given(raw=JUNK.map(lambda it: json.dumps(it, default=str)))
-@settings(max_examples=50)
+@settings(max_examples=25)
 def test_whatever_ccxt_says_raises_nothing_but_bad_frames(raw: str) -> None:
     """Any JSON, to every parser, also in each place of a frame."""
     session = FAKE.session(SPOT)

@@ -12,8 +12,7 @@ from tests.support.deadline import until
 from tests.support.exchange.capture import MINUTE_MS, Frame, answer
 from tests.support.exchange.faults import Faults
 from tests.support.exchange.history import past
-from tests.support.exchange.server import LocalExchange, running
-from tests.support.exchange.sessions import now_ms
+from tests.support.exchange.server import LocalExchange, now_ms, running
 from tests.workers.feed.exchanges.markets import market
 from tests.workers.feed.live.bench import quote, trade
 from workers.feed.config import FeedConfig

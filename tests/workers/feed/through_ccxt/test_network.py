@@ -153,6 +153,18 @@ def test_any_other_failure_of_a_question_is_no_answer(make: Make) -> None:
         asked(make(World(candles=[ValueError("odd")])), CANDLES)
 
 
+@pytest.mark.req("F1", "F8")
+def test_the_clock_and_the_fundings_are_asked_like_candles(make: Make) -> None:
+    """The clock needs no market."""
+    world = World(time=[1_795_190_000_000], fundings=[[{"fundingRate": "0.1", "timestamp": 5}]])
+    network = make(world)
+    clock = asked(network, "ccxt://fake/time")
+    assert (0, b"1795190000000") == (world.loads, clock.body)
+    found = asked(network, "ccxt://fake/fundings?symbol=BTC/USDT&since=0&limit=5")
+
+    assert [{"fundingRate": "0.1", "timestamp": 5}] == json.loads(found.body)
+
+
 @pytest.mark.req("F4")
 def test_a_call_that_never_returns_is_given_up() -> None:
     """With a sentence that says after how long; the client is thrown away."""

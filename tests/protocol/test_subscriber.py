@@ -10,7 +10,7 @@ import pytest
 
 from protocol.errors import HistoryLost, JournalReplaced
 from protocol.messages.stream import AccountRole, EventsRole, Fetch, Former, Latest, Live, Past, Tip
-from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
+from protocol.subscriber import BUFFERED_BATCHES, IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
 from tests.protocol.test_publisher import record, seqs
 
 ROOM = 1000
@@ -179,6 +179,23 @@ def test_memory_is_bounded_when_nothing_is_taken() -> None:
         subscriber.on_past(past(asked.after, min(asked.after + asked.limit, 500), 500), 0.0)
         got += seqs(subscriber.take(ROOM))
     assert list(range(1, 501)) == got
+
+
+def test_what_is_held_beyond_a_hole_is_bounded() -> None:
+    """A flood behind a hole is not kept: what has no place is asked for again when the hole is filled."""
+    subscriber = Subscriber("broker", journal="j", after=0, batch=2)
+    bound = 2 * BUFFERED_BATCHES
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 0, 0), 0.0)
+    subscriber.on_broadcast(live(*range(2, 1001)), 0.1)
+    assert Fetch(after=0, limit=2) == subscriber.poll(0.1 + RETRY_S, ROOM)
+
+    taken: list[int] = []
+    subscriber.on_past(past(0, 1, 1000), 0.2)
+    while records := subscriber.take(ROOM):
+        taken += seqs(records)
+        subscriber.on_past(past(taken[-1], taken[-1], 1000), 0.2)  # brings nothing, but what is held moves up
+    assert list(range(1, bound + 2)) == taken
 
 
 def test_an_answer_overtaken_by_live_records_is_old_not_short() -> None:

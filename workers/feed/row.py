@@ -16,14 +16,15 @@ TOO_MUCH: Final = Decimal(10) ** 19
 LATEST_MS: Final = 253_402_300_799_999
 """The end of the year 9999: the last time that can be written as a date."""
 
-# All real markets, and no number that Decimal rounds: up to 18 digits before the point and after it.
-_PLAIN: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?\Z", re.ASCII)
-# What else a binary float is written as: 0.0012999999999999999, 1.234e-05.
-_NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,30})?(?:[eE](?:-[0-3]?\d|\+?0?\d))?\Z", re.ASCII)
+# All that a market or a binary float is written as: 46815.50, 0.0012999999999999999, 1.234e-05.
+_NUMBER: Final = r"\d{1,18}(?:\.\d{0,30})?(?:[eE](?:-[0-3]?\d|\+?0?\d))?"
+_TIME: Final = r"\d{1,15}"
+NUMBER: Final = re.compile(rf"{_NUMBER}\Z", re.ASCII)
+TIME: Final = re.compile(rf"{_TIME}\Z", re.ASCII)
+CANDLE: Final = re.compile(rf"\s*({_TIME})\s*" + rf",\s*({_NUMBER})\s*" * 5 + r"\Z", re.ASCII)
 _PLACES: Final = 18
 _FINEST: Final = Decimal(1).scaleb(-_PLACES)
 _WIDE: Final = Context(prec=60)
-TIME: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,13 @@ class Row:
     trade_id: str = ""
 
 
-def number(text: str) -> Decimal | None:
-    """Read a number that is not negative, with all its digits; None when it is none."""
-    return Decimal(text) if _NUMBER.match(text) else None
-
-
-def price(text: str) -> Decimal | None:
-    """Read a price; beyond the 18 places that the books take it is a float's noise, and is rounded."""
-    if _PLAIN.match(text):
-        return Decimal(text)
-    value = number(text)
-    noisy = value is not None and int(value.as_tuple().exponent) < -_PLACES
-    return value.quantize(_FINEST, context=_WIDE) if value is not None and noisy else value
+def price(text: str) -> Decimal:
+    """Read what matches NUMBER; beyond 18 places, which no books take, it is a float's noise: rounded."""
+    value = Decimal(text)
+    if len(text) <= _PLACES and "e" not in text and "E" not in text:
+        return value
+    noisy = int(value.as_tuple().exponent) < -_PLACES
+    return value.quantize(_FINEST, context=_WIDE) if noisy else value
 
 
 def in_base(quote: Decimal, price: Decimal) -> Decimal | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from workers.feed.row import CANDLE_HEADER, LATEST_MS, TIME, Layout, Row, in_base, number, price
+from workers.feed.row import CANDLE, CANDLE_HEADER, LATEST_MS, Layout, Row, in_base, price
 from workers.feed.trades import parse_trade
 
 MAX_ROWS_LOGGED: Final = 5
@@ -59,17 +59,15 @@ def parse(text: str, layout: Layout) -> Row | str:
     """Return the row that ``text`` holds, or the kind of its fault."""
     if layout.trades is not None:
         return parse_trade(text, layout)
-    fields = [field.strip() for field in text.split(",")]
-    if len(fields) != len(CANDLE_HEADER):
-        return "columns"
-    prices = [value for field in fields[1:5] if (value := price(field)) is not None]
-    volume = number(fields[5])
-    if not TIME.match(fields[0]) or len(prices) < len(fields[1:5]) or volume is None:
-        return "number"
-    return _checked(int(fields[0]), prices, volume, layout)
+    found = CANDLE.match(text)
+    if found is None:
+        return "number" if text.count(",") == len(CANDLE_HEADER) - 1 else "columns"
+    ts_ms, opened, high, low, close, volume = found.groups()
+    prices = price(opened), price(high), price(low), price(close)
+    return _checked(int(ts_ms), prices, Decimal(volume), layout)
 
 
-def _checked(ts_ms: int, prices: list[Decimal], volume: Decimal, layout: Layout) -> Row | str:
+def _checked(ts_ms: int, prices: tuple[Decimal, ...], volume: Decimal, layout: Layout) -> Row | str:
     opened, high, low, close = prices
     open_ms = ts_ms if layout.time == "open" else ts_ms - layout.timeframe_ms
     if open_ms + layout.timeframe_ms > LATEST_MS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from workers.feed.row import LATEST_MS, TIME, TRADE_HEADER, Layout, Row, in_base, number, price
+from workers.feed.row import LATEST_MS, NUMBER, TIME, TRADE_HEADER, Layout, Row, in_base, price
 
 SIDES: Final = frozenset({"buy", "sell"})
 ORDINARY: Final = frozenset({"", "MARKET"})
@@ -20,14 +20,13 @@ def parse_trade(text: str, layout: Layout) -> Row | str:
         return "columns"
     ts_ms, told_price, told_amount, side = fields[: len(TRADE_HEADER)]
     more = dict(zip(extra, fields[len(TRADE_HEADER) :], strict=True))
-    paid, amount = price(told_price), number(told_amount)
-    if not TIME.match(ts_ms) or paid is None or amount is None:
+    if not (TIME.match(ts_ms) and NUMBER.match(told_price) and NUMBER.match(told_amount)):
         return "number"
     if side.lower() not in SIDES:
         return "side"
     if more.get("exec_type", "") not in ORDINARY:
         return "not_market"
-    return _row(int(ts_ms), paid, amount, more.get("trade_id", ""), layout)
+    return _row(int(ts_ms), price(told_price), Decimal(told_amount), more.get("trade_id", ""), layout)
 
 
 def _row(ts_ms: int, paid: Decimal, amount: Decimal, trade_id: str, layout: Layout) -> Row | str:

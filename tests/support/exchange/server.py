@@ -162,7 +162,7 @@ class LocalExchange:
 
     async def _play(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request is not None else ""
-        sent, shuffle, pairs = 0, Shuffle(), Pairs()
+        sent, goodbye, shuffle, pairs = 0, False, Shuffle(), Pairs()
         async for frame in self.script(path):
             faults = self.faults
             if faults.shut:
@@ -185,7 +185,8 @@ class LocalExchange:
                         await self._send(connection, spoilt, faults)
             sent += 1
             self.served += 1
-            if faults.shutdown_after == sent:
+            if not goodbye and faults.shutdown_after is not None and sent >= faults.shutdown_after:
+                goodbye = True
                 await connection.send('{"e":"serverShutdown","E":1}')
             if faults.cut_after is not None and sent >= faults.cut_after:
                 connection.transport.abort()

@@ -327,3 +327,21 @@ def test_candles_can_be_made_of_trades() -> None:
     assert [1] == [minute for minute in bench.opens() if minute < 2]
     assert "60" == str(bench.candles[0].volume)
     assert {"100", "102"} == {str(bench.candles[0].low), str(bench.candles[0].high)}
+
+
+@pytest.mark.req("F5")
+@pytest.mark.req("F6")
+def test_what_is_no_trade_of_the_market_is_in_no_candle_made_of_trades() -> None:
+    """Told again, of an insurance fund, far off: none of it moves price or volume."""
+    bench = Bench(kind="perpetual", settings={"from_trades": True}, status=404)
+    bench.stream(quote, 5.0, 130)
+    bench.run(60)
+    at_ms = bench.exchange_ms
+    bench.say(trade(at_ms, 1, 100), trade(at_ms, 2, 101), trade(at_ms, 2, 101), trade(at_ms, 1, 100))
+    bench.say(trade(at_ms, 3, 120, X="INSURANCE_FUND"), trade(at_ms, 4, 900), trade(at_ms, 5, 0))
+    bench.run(63)
+
+    [candle] = [it for it in bench.candles if not it.backfilled]
+    assert ("100", "101", "101", "2") == (
+        str(candle.open), str(candle.high), str(candle.close), str(candle.volume),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from tests.workers.feed.live.bench import MINUTE, START_MS, Bench, flat_history, kline, quote, rows
 from workers.feed.exchanges.events import Kline
 from workers.feed.live.candles import Candles
+from workers.feed.live.commands import Answer, Ask
 from workers.feed.live.order import Slot
 from workers.feed.live.resample import Resampler
 
@@ -194,3 +195,30 @@ def test_a_longer_candle_of_which_minutes_were_given_up_never_goes_out() -> None
         made += candles.take(float(minute), minute * MINUTE)
 
     assert [5 * MINUTE] == [slot.open_ms for slot in made]
+
+
+@pytest.mark.req("F7")
+def test_an_answer_that_comes_too_late_is_not_taken_for_that_to_another_question() -> None:
+    """Each answer belongs to its question; one that was given up is not heard any more."""
+    bench = Bench(mute=True)
+    bench.stream(quote, 5.0, 300)
+    bench.run(60.5)
+    bench.say(kline(START_MS, closed=True))
+    while len(bench.asked()) < 2:
+        bench.run(1)
+    old, new = (it.number for _, it in bench.commands if isinstance(it, Ask) and it.purpose == "candles")
+    for number, close in ((old, 77), (new, 100)):
+        body = rows({START_MS + n * MINUTE: close for n in (1, 2)}).encode()
+        bench.core.answered(Answer(number, bench.wall_ms, bench.wall_ms, 200, body))
+    bench.run(1)
+
+    assert ["100", "100"] == [str(candle.close) for candle in bench.candles]
+
+
+@pytest.mark.req("F5")
+def test_what_an_exchange_in_trouble_says_of_the_time_is_not_believed() -> None:
+    """An answer that is no 200 is none, whatever it holds; it is no bad data either."""
+    bench = Bench(status=503)
+    bench.run(2)
+
+    assert (None, 0) == (bench.count("skew_ms"), bench.count("rejected"))

@@ -260,6 +260,8 @@ def test_a_stream_that_owed_data_at_the_close_owes_them_afresh_at_the_opening() 
     )  # fmt: skip
     bench.run(10 + 300 + 15)
     assert 1 == len(bench.connects())
+    # Nor is anything asked for while it is closed.
+    assert 1310 == pytest.approx(min(bench.asked("OHLC")), abs=0.1)
     bench.run(10)
 
     assert "no data for 20 s" == bench.logged("connection lost")[0]["why"]

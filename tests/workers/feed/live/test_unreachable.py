@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import runpy
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +20,8 @@ from tests.support.exchange.server import TRUSTED, LocalExchange, running
 from tests.workers.feed.exchanges.markets import market
 from tests.workers.feed.live.served import feeding, hasty, lively, quotes, rest, served, whys
 from workers.feed.exchanges.table import EXCHANGES
+from workers.feed.live.internet import Internet
+from workers.feed.live.network import Unreachable
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +132,76 @@ def test_an_exchange_that_refuses_everyone_ends_the_feed_after_ten() -> None:
             assert "10 connections in a row failed" in str(feed.error)
 
     asyncio.run(main())
+
+
+@asynccontextmanager
+async def answering(*words: bytes) -> AsyncIterator[str]:
+    """Serve HTTP that says these words to whoever comes, then waits for the other side to leave."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for word in words:
+            writer.write(word)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/x"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.req("F4")
+def test_http_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every wait is bounded, also behind the first half of an answer."""
+    monkeypatch.setattr("workers.feed.live.http.TIMEOUT_S", 0.1)
+
+    async def main() -> None:
+        for words in ((), (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",)):
+            async with answering(*words) as url:
+                with pytest.raises(Unreachable, match="did not answer in time"):
+                    await Internet().get(url)
+
+    asyncio.run(main())
+
+
+@pytest.mark.req("F5")
+def test_http_that_never_ends_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the longest answer that there is nothing is read."""
+    monkeypatch.setattr("workers.feed.live.http.LONGEST_BODY", 1 << 20)
+
+    async def main() -> None:
+        endless = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+        async with answering(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", endless, endless
+        ) as url:
+            with pytest.raises(Unreachable, match="longer than 1 MiB"):
+                await Internet().get(url)
+
+    asyncio.run(main())
+
+
+@pytest.mark.req("F7")
+@pytest.mark.parametrize(
+    ("header", "least", "most"),
+    [
+        ("77", 77.0, 77.0),
+        ("0.5", 0.5, 0.5),
+        ("-1", None, None),
+        ("soon", None, None),
+        ("{date}", 3000.0, 3600.0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date(header: str, least: float | None, most: float | None) -> None:
+    """Both forms of RFC 9110; what is neither is as good as absent."""
+    at = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+    async def main() -> float | None:
+        said = f"HTTP/1.1 429 No\r\nRetry-After: {header.format(date=at)}\r\nContent-Length: 0\r\n\r\n"
+        async with answering(said.encode()) as url:
+            return (await Internet().get(url)).retry_after_s
+
+    found = asyncio.run(main())
+    assert (found is None) == (least is None)
+    assert found is None or least is None or most is None or least <= found <= most

@@ -1,8 +1,9 @@
 """Live prices: of each topic the newest, once, whoever comes late or is born again. Both halves; no sockets.
 
 Nothing here is kept on disk, so the order is that of one process of the producer, its *life*: each value has
-a number in it. A consumer that meets a new life asks for everything it knows; what an ended life still says
-is dropped.
+a number in it. A consumer that meets a new life asks for everything it knows, and so does one whose numbers
+have a hole: what was told between an answer and the moment at which the subscription held may not be repeated
+for hours. What an ended life still says is dropped.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ class Board:
         return latest
 
     @property
+    def told(self) -> int:
+        """How many values this life has told."""
+        return self._told
+
+    @property
     def newest(self) -> tuple[Latest, ...]:
         """The newest of each topic, for who comes late; in the order in which they were told."""
         return tuple(sorted(self._newest.values(), key=lambda latest: latest.nth))
@@ -53,10 +59,14 @@ class Watch:
         self._former: deque[str] = deque(maxlen=FORMER_LIVES)
         self._suspected: str | None = None
         self._seen: dict[str, int] = {}
+        self._heard = self._missed = 0
 
-    def hear(self, life: str) -> bool:
-        """Learn that somebody speaks as ``life``; True when that is the first word of one not met before."""
-        if life == self.life or life in self._former:
+    def hear(self, life: str, told: int = 0) -> bool:
+        """Learn that ``life`` speaks and has told so many values; True: its first word, not met before."""
+        if life == self.life:
+            self._note_missed(told)
+            return False
+        if life in self._former:
             return False
         fresh = life != self._suspected
         self._suspected, self.wanted = life, True
@@ -72,6 +82,7 @@ class Watch:
             self._former.append(self.life)
         self.life, self.wanted = life, True
         self._seen.clear()
+        self._heard = self._missed = 0
         return True
 
     def news(self, latest: Latest) -> bool:
@@ -79,6 +90,8 @@ class Watch:
         if latest.life != self.life:
             self.hear(latest.life)
             return False
+        self._note_missed(latest.nth - 1)
+        self._heard = max(self._heard, latest.nth)
         if latest.nth <= self._seen.get(latest.topic, 0):
             return False
         self._seen[latest.topic] = latest.nth
@@ -88,5 +101,13 @@ class Watch:
         """Take the answer of ``life`` to the question for everything; returns what of it is news."""
         if not self.meet(life):
             return ()
-        self.wanted = False
-        return tuple(latest for latest in newest if self.news(latest))
+        known = tuple(newest)
+        up_to = max((latest.nth for latest in known), default=0)
+        self._heard = max(self._heard, up_to)
+        # An answer may have been overtaken by values that were told after it.
+        self.wanted = self._missed > up_to
+        return tuple(latest for latest in known if self.news(latest))
+
+    def _note_missed(self, told: int) -> None:
+        if told > self._heard:
+            self._missed, self.wanted = told, True

@@ -83,6 +83,7 @@ class Publisher:
             with_latest=fetch.latest,
             life=self._board.life,
             former=self._former,
+            question=fetch.question,
         )
 
     def live(self, records: Iterable[Record]) -> Live:
@@ -91,7 +92,10 @@ class Publisher:
 
     def tip(self) -> Tip:
         """Say how far the journal goes; to be sent every second."""
-        return Tip(journal=self._journal.id, last_seq=self._journal.last_seq, life=self._board.life)
+        board = self._board
+        return Tip(
+            journal=self._journal.id, last_seq=self._journal.last_seq, life=board.life, told=board.told
+        )
 
 
 def _that_fit(records: Iterable[Record]) -> Iterator[Record]:

@@ -53,8 +53,8 @@ class Subscriber:
 
     ``rewinds`` says of which producers records may be read again under the same or other numbers.
 
-    ``latest``: live prices are wanted too, so that the first question, and the first to each new life of the
-    producer, asks for the newest.
+    ``latest``: live prices are wanted too, so that the first question, the first to each new life of the
+    producer, and the first after a hole in what it told, asks for the newest.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class Subscriber:
         self.rewound_from: int | None = None
         self.passed_over: tuple[int, int] | None = None
         self._watch = Watch()
+        self._questions = self._answered = 0
 
     @property
     def role(self) -> Role | None:
@@ -130,7 +131,8 @@ class Subscriber:
         self._asked_at = now
         self._due = now + self._patience
         self._patience = min(self._patience * 2, RETRY_MAX_S)
-        return Fetch(after=self._received, limit=wanted, latest=latest)
+        self._questions += self._latest
+        return Fetch(after=self._received, limit=wanted, latest=latest, question=self._questions)
 
     def on_past(self, past: Past, now: float) -> tuple[Latest, ...]:
         """Take an answer, also a late or repeated one; returns the live prices in it that are news.
@@ -145,7 +147,7 @@ class Subscriber:
             certain = self._pass_over(certain, past.first_seq)
         if certain < self._received:
             self._rewind(certain, now)
-        self._watch.meet(past.life)
+        current = self._is_current(past)
         self._journal, self._role = past.journal, past.role
         before = self._received
         self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
@@ -153,7 +155,7 @@ class Subscriber:
         self._absorb(past.records)
         if past.after == self._outstanding:
             self._settle(now, progress=self._received > before)
-        return self._watch.answered(past.life, past.latest) if self._latest and past.with_latest else ()
+        return self._watch.answered(past.life, past.latest) if current and past.with_latest else ()
 
     def on_latest(self, latest: Latest) -> bool:
         """Whether a live price is news; always False for who wants none."""
@@ -166,7 +168,7 @@ class Subscriber:
         else:
             self._follow(message, now)
         if isinstance(message, Tip):
-            self._greet(message.life, now)
+            self._greet(message, now)
 
     def take(self, limit: int) -> tuple[Record, ...]:
         """At most ``limit`` records that come next: each once, in order, without holes."""
@@ -218,8 +220,15 @@ class Subscriber:
         self._held.clear()
         self._outstanding, self._due = None, now
 
-    def _greet(self, life: str, now: float) -> None:
-        if self._watch.hear(life):
+    def _is_current(self, past: Past) -> bool:
+        """Whether the producer of today speaks: an overtaken answer may be of an ended life."""
+        if past.question < self._answered:
+            return False
+        self._answered = past.question
+        return self._watch.meet(past.life) and self._latest
+
+    def _greet(self, tip: Tip, now: float) -> None:
+        if self._watch.hear(tip.life, tip.told):
             # Whoever was asked is gone, and the question may be gone with it.
             self._outstanding, self._patience = None, RETRY_S
             self._due = now

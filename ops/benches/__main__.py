@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from types import ModuleType
 
-from ops.benches import idle, latency, restart, scale
-from ops.benches.row import Row
+from ops.benches import idle, latency, replay, restart, scale
 
-Bench = Callable[[argparse.Namespace], Iterator[Row]]
-BENCHES: dict[str, Bench] = {
-    "restart": restart.run,
-    "latency": latency.run,
-    "idle": idle.run,
-    "scale": scale.run,
+BENCHES: dict[str, ModuleType] = {
+    module.__name__.rpartition(".")[2]: module for module in (restart, latency, replay, idle, scale)
 }
 
 
@@ -22,12 +17,12 @@ def main() -> int:
     """Run what the command line names; 2 when there is no such benchmark."""
     parser = argparse.ArgumentParser(prog="ops/bench", description=__doc__)
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME", help=", ".join(BENCHES))
-    for name, module in (("restart", restart), ("latency", latency), ("idle", idle), ("scale", scale)):
+    for name, module in BENCHES.items():
         bench = names.add_parser(name, description=module.__doc__)
         bench.add_argument("--json", action="store_true", help="print JSON Lines")
         module.add_options(bench)
     options = parser.parse_args()
-    for row in BENCHES[options.name](options):
+    for row in BENCHES[options.name].run(options):
         sys.stdout.write(f"{row.json() if options.json else row.text()}\n")
         sys.stdout.flush()
     return 0

@@ -1,8 +1,8 @@
 """``ops/soak [--minutes N] [--seed S]``: no crash, no hang over 30 s, nothing leaked, books that balance.
 
 A tree of real processes trades a simulated market on paper, through a local exchange that a seed makes
-misbehave: garbage, silence, half-open connections, missing pongs, cuts, refusals, bans of REST and more. An
-end of the feed as ``stale`` is an answer to some of these, not a crash. Exit status: 0 when all held; else 1.
+misbehave (``troubles.py``): it speaks TLS in the languages of Binance and Bybit, one feed each. An end of a
+feed as ``stale`` is an answer to some of that, not a crash. Exit status: 0 when all held; else 1.
 """
 
 from __future__ import annotations
@@ -11,23 +11,49 @@ import argparse
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ops.endurance.books import Balance, Unbalanced, balance
 from ops.endurance.broken import Broken
-from ops.endurance.market import FAULTS, exchange, plan
-from ops.endurance.watch import Watch
-from tests.support.exchange.server import LocalExchange
+from ops.endurance.market import exchange
+from ops.endurance.tally import tally
+from ops.endurance.troubles import FAULTS, Trouble, troubles
+from ops.endurance.watch import LONGEST_HANG_S, Watch
+from tests.support.exchange.faults import Faults
+from tests.support.exchange.names import Names
+from tests.support.exchange.server import TRUSTED, LocalExchange
 from tests.support.exchange.thread import in_thread
 
 LOOK_S: Final = 1.0
 BALANCE_S: Final = 10.0
+FIRST_S: Final = 5.0
+"""How long all is well at the beginning."""
+FEEDS: Final = ("binance", "bybit")
+WELL: Final = Faults()
+FEED: Final = """
+[[child]]
+id = "{exchange}"
+start = "workers.feed:main"
+backoff = {{ initial = "0s", max = "2s" }}
+intensity = {{ max_restarts = 1000, period = "10m" }}
+max_consecutive_failures = 1000
+[child.config]
+source = "exchange"
+exchange = "{exchange}"
+market = "spot"
+symbol = "BTC/USDT"
+history = 30
+ws_url = "{ws_url}"
+rest_url = "{rest_url}"
+"""
 TREE: Final = """
 [defaults.config]
 mode = "paper"
@@ -36,7 +62,7 @@ mode = "paper"
 id = "broker"
 start = "workers.broker:main"
 [child.config]
-inputs = ["feed", "strategy"]
+inputs = ["binance", "strategy"]
 cash = "100000"
 breakers = "off"
 max_order_age = "10m"
@@ -46,21 +72,7 @@ id = "strategy"
 start = "workers.strategy:main"
 [child.config]
 strategy = "ops.endurance.trader:Restless"
-inputs = ["feed", "broker"]
-
-[[child]]
-id = "feed"
-start = "workers.feed:main"
-backoff = {{ initial = "0s", max = "2s" }}
-intensity = {{ max_restarts = 1000, period = "10m" }}
-max_consecutive_failures = 1000
-[child.config]
-source = "exchange"
-exchange = "binance"
-symbol = "BTC/USDT"
-history = 30
-ws_url = "{ws_url}"
-rest_url = "{rest_url}"
+inputs = ["binance", "broker"]
 """
 
 
@@ -80,16 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def soak(local: LocalExchange, folder: Path, seconds: float, seed: int) -> dict[str, Any]:
     """Run the tree for so long. Raises Broken."""
-    tree = folder / "tree.toml"
-    tree.write_text(TREE.format(ws_url=local.ws_url, rest_url=local.rest_url))
-    environment = {**os.environ, "SUPERVISOR_RUNTIME_DIR": str(folder / "run")}
-    (folder / "run").mkdir(mode=0o700)
-    command = [sys.executable, "-m", "supervisor", "start", "--config", str(tree)]
-    command += ["--state-dir", str(folder / "state")]
+    names = Names(folder)
+    environment = _environment(folder, names)
     with (folder / "console").open("wb") as console:
-        root = subprocess.Popen(command, stdout=console, stderr=console, env=environment)
+        root = subprocess.Popen(_command(local, folder), stdout=console, stderr=console, env=environment)
     try:
-        seen = _watch(local, folder, root, environment, plan(seed, seconds), seconds)
+        seen = _watch(Scene(local, names, folder, root, environment), troubles(seed), seconds)
     finally:
         root.terminate()
         code = root.wait(60)
@@ -108,33 +116,75 @@ def soak(local: LocalExchange, folder: Path, seconds: float, seed: int) -> dict[
     }
 
 
-def _watch(
-    local: LocalExchange,
-    folder: Path,
-    root: subprocess.Popen[bytes],
-    environment: dict[str, str],
-    faults: list[tuple[float, str]],
-    seconds: float,
-) -> dict[str, Any]:
-    watch, waiting = Watch(time.monotonic()), list(faults)
+@dataclass(frozen=True)
+class Scene:
+    """Who plays: the exchange, the resolver, and the tree that runs."""
+
+    local: LocalExchange
+    names: Names
+    folder: Path
+    root: subprocess.Popen[bytes]
+    environment: dict[str, str]
+
+    def bring(self, faults: Faults) -> None:
+        """Have these faults, and no others, from now on."""
+        self.names.lose(faults.nameless)
+        self.local.faults = faults
+
+    @property
+    def well(self) -> bool:
+        """Whether the exchange is in good health."""
+        return self.local.faults == WELL
+
+
+def _environment(folder: Path, names: Names) -> dict[str, str]:
+    """What the tree starts with: the exchange's certificate beside those that are trusted anyway."""
+    (folder / "run").mkdir(mode=0o700)
+    bundle, known = folder / "certificates.pem", ssl.get_default_verify_paths().cafile
+    bundle.write_text((Path(known).read_text() if known else "") + TRUSTED.read_text())
+    more = {"SUPERVISOR_RUNTIME_DIR": str(folder / "run"), "SSL_CERT_FILE": str(bundle)}
+    return {**os.environ, **names.environment, **more}
+
+
+def _command(local: LocalExchange, folder: Path) -> list[str]:
+    tree, urls = folder / "tree.toml", {"ws_url": local.ws_url, "rest_url": local.rest_url}
+    tree.write_text(TREE + "".join(FEED.format(exchange=name, **urls) for name in FEEDS))
+    command = [sys.executable, "-m", "supervisor", "start", "--config", str(tree)]
+    return [*command, "--state-dir", str(folder / "state")]
+
+
+def _watch(scene: Scene, coming: Iterator[Trouble], seconds: float) -> dict[str, Any]:
     begun = look_at_books = time.monotonic()
-    while (passed := time.monotonic() - begun) < seconds:
-        if root.poll() is not None:
-            raise Broken(f"the root ended by itself:\n{(folder / 'console').read_text()[-2000:]}")
-        while waiting and waiting[0][0] <= passed:
-            local.faults = FAULTS[waiting.pop(0)[1]]
-        watch.look(_children(folder, environment), well=local.faults == FAULTS["nothing"])
-        if time.monotonic() >= look_at_books + BALANCE_S:
-            look_at_books = time.monotonic()
-            watch.balances += _balanced(folder) is not None
+    watch, met, until = Watch(FEEDS, begun), list[Trouble](), begun + FIRST_S
+    while (now := time.monotonic()) < begun + seconds:
+        if scene.root.poll() is not None:
+            raise Broken(f"the root ended by itself:\n{(scene.folder / 'console').read_text()[-2000:]}")
+        if not scene.well and now >= until:
+            scene.bring(WELL)
+            until = now + met[-1].rest_s
+        elif scene.well and now >= until and watch.recovered and now < begun + seconds - LONGEST_HANG_S / 2:
+            met.append(next(coming))
+            scene.bring(met[-1].faults)
+            until = min(met[-1].until(now, time.time()), begun + seconds - LONGEST_HANG_S / 2)
+        watch.look(_children(scene.folder, scene.environment), time.monotonic(), well=scene.well)
+        if now >= look_at_books + BALANCE_S:
+            look_at_books = now
+            watch.balances += _balanced(scene.folder) is not None
         time.sleep(LOOK_S)
-    met = {name for _, name in faults} - {"nothing"}
+    kinds = {name for trouble in met for name in trouble.names}
     return {
-        **watch.report(),
-        "faults": sum(name != "nothing" for _, name in faults),
-        "kinds": f"{len(met)} of {len(FAULTS) - 1}",
-        "connections": local.connections,
+        "candles": watch.feeds[FEEDS[0]].report()["candles"],
+        "faults": sum(len(trouble.names) for trouble in met),
+        "kinds": f"{len(kinds)} of {len(FAULTS)}",
+        "connections": scene.local.connections,
+        "balances": watch.balances,
+        "orders": watch.orders,
+        **{name: {**feed.report(), **_told(scene.folder, name)} for name, feed in watch.feeds.items()},
     }
+
+
+def _told(folder: Path, name: str) -> dict[str, dict[str, int]]:
+    return tally(folder / "state" / "log" / f"{name}.jsonl")
 
 
 def _balanced(folder: Path) -> Balance | None:

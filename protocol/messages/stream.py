@@ -50,7 +50,7 @@ class Fetch(Struct, frozen=True, tag="fetch"):
     """Ask for at most ``limit`` records with a seq greater than ``after``, and for the newest ticks.
 
     ``reader`` says who asks; it is done for good with everything up to ``done`` of ``journal``, which may be
-    forgotten once all readers are.
+    forgotten once all readers are. ``question`` counts the questions of one who follows live prices, from 1.
     """
 
     after: int
@@ -59,6 +59,7 @@ class Fetch(Struct, frozen=True, tag="fetch"):
     reader: str = ""
     done: int = 0
     journal: str = ""
+    question: int = 0
 
 
 class Latest(Struct, frozen=True, tag="latest"):
@@ -90,7 +91,7 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     the question. ``latest`` are the newest ticks, for who asked for them (``with_latest``), as the process
     ``life`` of the producer knows them. The reply may hold fewer records than asked for; it is never a reason
     to skip any. ``former`` are ids under which the journal went before a boot that may have cost it its last
-    records, the newest last.
+    records, the newest last. ``question`` echoes the question.
     """
 
     journal: str
@@ -103,6 +104,7 @@ class Past(Struct, frozen=True, tag="past", kw_only=True):
     with_latest: bool = False
     life: str = ""
     former: tuple[Former, ...] = ()
+    question: int = 0
 
 
 class Live(Struct, frozen=True, tag="live"):
@@ -113,11 +115,12 @@ class Live(Struct, frozen=True, tag="live"):
 
 
 class Tip(Struct, frozen=True, tag="tip"):
-    """How far the producer's journal goes now. ``life``: see :class:`Latest`."""
+    """How far the producer's journal goes now. ``life``: see :class:`Latest`; ``told``: its last ``nth``."""
 
     journal: str
     last_seq: int
     life: str = ""
+    told: int = 0
 
 
 Broadcast = Live | Tip | Latest

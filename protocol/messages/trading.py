@@ -140,11 +140,13 @@ class Cancel(Struct, frozen=True, tag="cancel", kw_only=True):
 class Through(Struct, frozen=True, tag="through"):
     """The sender has finished everything up to and including row ``row``.
 
-    ``end`` marks that the recording ended with that row.
+    ``end`` marks that the recording ended with that row. ``still``, of a broker: no order works and nothing
+    can be liquidated, so that an account sends nothing more before somebody orders.
     """
 
     row: int
     end: bool = False
+    still: bool = False
 
 
 class ErrorBudgetSpent(Struct, frozen=True, tag="error_budget_spent", kw_only=True):

@@ -16,7 +16,7 @@ from supervisor.cli._importable import look_at_workers, module_command
 from supervisor.cli._statedir import flaw_of, nearest_existing
 from supervisor.cli._surroundings import Surroundings, surroundings
 from supervisor.cli.check import refuse_unusable
-from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, load
+from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, live, load
 from supervisor.config.errors import Problem
 
 BANNER = """\
@@ -55,7 +55,7 @@ def start_tree(order: Order) -> None:
     source = find_tree(order.config, here.environ, here.cwd)
     if order.detach and source.demo:
         raise ConfigError([Problem(origin="--detach", says="needs a tree file: name one with --config FILE")])
-    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    tree = _read(source, order, here)
     if flaw := flaw_of(tree.state_dir):
         raise Failure(flaw, FAILED)
     members = order.members
@@ -91,9 +91,19 @@ def _run(tree: Tree, source: Source, order: Order, here: Surroundings) -> None:
     click.get_current_context().exit(here.run(tree, options))
 
 
+def _read(source: Source, order: Order, here: Surroundings) -> Tree:
+    """Read the tree, and refuse a real account that the command line did not name too."""
+    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    real = live(tree.root)
+    if real and order.wishes.mode != "live":
+        says = f'mode = "live" for {", ".join(real)}: a real account takes the flag --live too, at each start'
+        raise ConfigError([Problem(origin=tree.name, says=says)])
+    return tree
+
+
 def _read_again(source: Source, order: Order, here: Surroundings) -> Tree:
     # A file may be mistaken, a worker not importable: the root that runs wants one kind of refusal.
-    tree = load(source, environ=here.environ, cwd=here.cwd, wishes=order.wishes)
+    tree = _read(source, order, here)
     problems = look_at_workers(tree).problems
     if problems:
         raise ConfigError([Problem(origin=tree.name, says=problem) for problem in problems])

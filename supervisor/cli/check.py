@@ -85,18 +85,13 @@ def refuse_unusable(tree: Tree, *, everything: bool) -> frozenset[str]:
     always in the mode live: what could not trade as it was told must not seem to.
     """
     from supervisor.cli._importable import look_at_workers
+    from supervisor.config import live
 
-    found = look_at_workers(tree, sections=everything or _live(tree))
+    found = look_at_workers(tree, sections=everything or bool(live(tree.root)))
     problems = [*found.problems, *(missing_programs(tree) if everything else ())]
     if problems:
         raise Failure("\n".join(problems), USAGE)
     return found.members
-
-
-def _live(tree: Tree) -> bool:
-    from supervisor.config import workers
-
-    return any(worker.program.config.get("mode") == "live" for worker in workers(tree.root))
 
 
 def missing_programs(tree: Tree) -> list[str]:

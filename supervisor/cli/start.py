@@ -26,7 +26,7 @@ _RUN_OPTIONS = (
 )
 @click.option("--dry-run", is_flag=True, help="Log orders, submit none (sets mode).")
 @click.option("--paper", is_flag=True, help="Submit orders to the paper broker (sets mode).")
-@click.option("--live", is_flag=True, help="Submit orders to the exchange account (sets mode).")
+@click.option("--live", is_flag=True, help='Allow the real account of those whose file says mode = "live".')
 @click.option("--duration", type=DURATION, metavar="T", help="Stop in order after T, with exit status 0.")
 @click.option(
     "--max-restarts", type=click.IntRange(min=0), metavar="N",

@@ -1,7 +1,8 @@
 """The tree file: where it is found, and what it becomes. Checked whole before anything starts.
 
 A value comes, the later the stronger, from the defaults, ``[defaults.config]``, the child's own section,
-``SUPERVISOR__CHILD__KEY``, ``--set child.key=value``, and the mode option of one run.
+``SUPERVISOR__CHILD__KEY``, ``--set child.key=value``, and the mode option of one run (``--live`` only
+allows what they say).
 """
 
 from __future__ import annotations
@@ -23,10 +24,22 @@ from supervisor.config.schema import DEFAULTS, SECTIONS, SUPERVISOR
 from supervisor.config.suggest import did_you_mean
 from supervisor.engine.spec import ChildSpec, SupervisorSpec, WorkerSpec
 
-__all__ = ["BUILT_IN", "ConfigError", "Source", "Tree", "Wishes", "checked", "find_tree", "load", "workers"]
+__all__ = [
+    "BUILT_IN",
+    "ConfigError",
+    "Source",
+    "Tree",
+    "Wishes",
+    "checked",
+    "find_tree",
+    "live",
+    "load",
+    "workers",
+]
 
 Mode = Literal["dry-run", "paper", "live"]
 
+LIVE: Final = "live"
 BUILT_IN: Final = "supervisor_tree.trees"
 """Entry point group of trees that packages bring along: each a callable that returns the path of a file."""
 DEMO: Final = "demo"
@@ -54,7 +67,10 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What the command line asks of one run; ``state_dir`` is relative to the working directory."""
+    """What the command line asks of one run; ``state_dir`` is relative to the working directory.
+
+    ``mode``: every child's for this run; but "live" no flag can give: it allows what the file says.
+    """
 
     sets: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -133,9 +149,12 @@ def checked(
     kept = _only(members, wishes.only, reading)
     if reading.problems:
         raise ConfigError(reading.problems)
-    spec = build_root(root, kept, merged(base, defaults), source.path.parent)
+    spec = _wished(build_root(root, kept, merged(base, defaults), source.path.parent), wishes)
+    if wishes.mode == LIVE and not live(spec):
+        says = 'no child\'s config.mode is "live": a real account takes both, the flag and the file'
+        raise _fault("--live", says)
     return Tree(
-        root=_wished(spec, wishes),
+        root=spec,
         name=source.name,
         demo=source.demo,
         config_dir=source.path.parent,
@@ -146,6 +165,11 @@ def checked(
         notifier=root.get("notifier", "notifier"),
         health=root.get("health", 300.0),
     )
+
+
+def live(spec: SupervisorSpec) -> list[str]:
+    """Return the children that trade on a real account, as far as their sections say."""
+    return [worker.id for worker in workers(spec) if worker.program.config.get("mode") == LIVE]
 
 
 def workers(spec: SupervisorSpec) -> list[WorkerSpec]:
@@ -245,7 +269,7 @@ def _wished(spec: SupervisorSpec, wishes: Wishes) -> SupervisorSpec:
 
 
 def _wished_worker(worker: WorkerSpec, wishes: Wishes) -> WorkerSpec:
-    if wishes.mode is not None:
+    if wishes.mode not in (None, LIVE):
         config = merged(worker.program.config, {"mode": wishes.mode})
         worker = replace(worker, program=replace(worker.program, config=config))
     if wishes.restart_delay is not None:

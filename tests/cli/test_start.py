@@ -292,7 +292,7 @@ def test_errors_with_an_exit_code_become_one_sentence(shell: Shell) -> None:
 @pytest.mark.req("O4")
 def test_a_live_start_without_preflight_began_with_a_parked_broker(shell: Shell) -> None:
     """What a worker says about the mode live refuses the start with 2; nothing runs."""
-    result = shell("start", "--config", "demo", "--live", "--duration", "1s")
+    result = shell("start", "--config", "demo", "--live", "--set", "broker.mode=live", "--duration", "1s")
 
     assert result.exit_code == 2
     assert "broker.config.mode" in result.stderr

@@ -133,11 +133,13 @@ def test_a_failed_commit_leaves_nothing(journal: Journal, statements: Any, error
 
 
 def test_a_record_no_frame_could_carry_is_refused(journal: Journal) -> None:
-    """What could never be served is never journalled."""
+    """What could never be served is never journalled; one byte less, and it is."""
     with pytest.raises(TooLarge):
-        journal.commit(bodies=[body(b"x" * MAX_BODY)])
+        journal.commit(bodies=[msgspec.Raw(bytes(MAX_BODY + 1))])
 
     assert journal.last_seq == 0
+    journal.commit(bodies=[msgspec.Raw(bytes(MAX_BODY))])
+    assert journal.last_seq == 1
 
 
 @pytest.mark.req("B5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from protocol import journal_file
 from protocol.errors import CorruptJournal, ForeignFile, JournalError, NewerSchema, StorageError
 from protocol.journal import Cursor, Journal, Reader
 from protocol.journal_schema import SCHEMA_VERSION, STEPS
 from tests.protocol.test_journal import body
 
+PAGE = 4096
 pytestmark = pytest.mark.req("B5")
 
 
@@ -93,6 +96,38 @@ def test_damage_is_told_and_a_copy_kept(tmp_path: Path, damaged: object) -> None
     assert backups[0].read_bytes() == path.read_bytes()
     assert str(backups[0]) in str(errors[0])
     assert backups[:1] == list(tmp_path.glob("*.corrupt-*"))
+
+
+def test_damage_that_is_met_later_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file too large to be checked at each opening: whoever reads the damaged page ends, and says so."""
+    monkeypatch.setattr(journal_file, "QUICK_CHECK_BYTES", 0)
+    path = written(tmp_path / "x.db", records=2000)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2 // PAGE * PAGE
+    content[middle : middle + PAGE] = b"\xff" * PAGE
+    path.write_bytes(content)
+    journal = Journal.open(path, stream="x")
+    try:
+        with pytest.raises(CorruptJournal, match=r"x\.db"):
+            journal.read(0, 2000)
+    finally:
+        journal.close()
+
+
+def test_a_new_file_is_on_disk_under_its_name_before_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is synced after the rename: else a power loss takes the file and what was told of it."""
+    synced: list[tuple[str, bool]] = []
+    path = tmp_path / "x.db"
+
+    def noted(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), path.exists()))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    Journal.open(path, stream="x").close()
+
+    assert (str(tmp_path), True) in synced
 
 
 def test_an_id_that_is_no_text_is_damage(tmp_path: Path) -> None:

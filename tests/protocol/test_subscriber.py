@@ -10,7 +10,7 @@ import pytest
 
 from protocol.errors import HistoryLost, JournalReplaced
 from protocol.messages.stream import AccountRole, EventsRole, Fetch, Former, Latest, Live, Past, Tip
-from protocol.subscriber import IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
+from protocol.subscriber import BUFFERED_BATCHES, IDLE_S, RETRY_MAX_S, RETRY_S, Subscriber
 from tests.protocol.test_publisher import record, seqs
 
 ROOM = 1000
@@ -181,6 +181,23 @@ def test_memory_is_bounded_when_nothing_is_taken() -> None:
     assert list(range(1, 501)) == got
 
 
+def test_what_is_held_beyond_a_hole_is_bounded() -> None:
+    """A flood behind a hole is not kept: what has no place is asked for again when the hole is filled."""
+    subscriber = Subscriber("broker", journal="j", after=0, batch=2)
+    bound = 2 * BUFFERED_BATCHES
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 0, 0), 0.0)
+    subscriber.on_broadcast(live(*range(2, 1001)), 0.1)
+    assert Fetch(after=0, limit=2) == subscriber.poll(0.1 + RETRY_S, ROOM)
+
+    taken: list[int] = []
+    subscriber.on_past(past(0, 1, 1000), 0.2)
+    while records := subscriber.take(ROOM):
+        taken += seqs(records)
+        subscriber.on_past(past(taken[-1], taken[-1], 1000), 0.2)  # brings nothing, but what is held moves up
+    assert list(range(1, bound + 2)) == taken
+
+
 def test_an_answer_overtaken_by_live_records_is_old_not_short() -> None:
     """A late answer with a smaller last seq is no sign of a lost journal."""
     subscriber = contacted()
@@ -321,6 +338,21 @@ def test_late_words_of_a_life_never_met_do_not_silence_the_present_one() -> None
 
     assert subscriber.on_latest(Latest("quote/A", 0, record(1).body, "second", 1))
     assert not subscriber.on_latest(Latest("quote/A", 0, record(1).body, "first", 9))
+
+
+def test_an_answer_of_an_ended_life_that_was_overtaken_is_not_believed() -> None:
+    """The first process answered and died; the second one's answer came sooner."""
+    subscriber = Subscriber("feed", journal=None, after=0, latest=True)
+    questions = [subscriber.poll(now, ROOM) for now in (0.0, RETRY_S)]
+    first, second = (
+        msgspec.structs.replace(past(0, 1, 1), life=life, with_latest=True, question=fetch.question)
+        for life, fetch in zip(("first", "second"), questions, strict=True)
+        if fetch is not None
+    )
+    subscriber.on_past(second, 1.1)
+    subscriber.on_past(first, 1.2)
+
+    assert subscriber.on_latest(Latest("quote/A", 0, record(1).body, "second", 1))
 
 
 @pytest.mark.parametrize(("journal", "after"), [(None, 0), ("j", 3)])

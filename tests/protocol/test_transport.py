@@ -225,7 +225,7 @@ def test_a_consumer_that_takes_nothing_hurts_nobody(make_world: Callable[[], Wor
     async def scenario(world: World) -> None:
         journal = Journal.open(tmp_path / "x.db", stream="broker")
         producer = Producer(world, journal)
-        stuck, quick = Consumer(world, room=0, identity=b"stuck"), Consumer(world, identity=b"quick")
+        stuck, quick = Consumer(world, room=0), Consumer(world)
         got: dict[str, list[Record]] = {"stuck": [], "quick": []}
 
         def has_all(name: str, consumer: Consumer) -> bool:

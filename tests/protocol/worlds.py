@@ -194,7 +194,6 @@ class Consumer:
         batch: int = 500,
         room: int = 1000,
         name: str = "broker",
-        identity: bytes = b"consumer",
         latest: bool = False,
     ) -> None:
         self.subscriber = Subscriber(name, journal=journal, after=after, batch=batch, latest=latest)
@@ -206,10 +205,7 @@ class Consumer:
         self._transport = world.transport()
         self._transport.subscriber(world.endpoint(name, "live"), self._heard, max_bytes=BROADCAST.max_bytes)
         self._dealer = self._transport.dealer(
-            world.endpoint(name, "past"),
-            self._answered,
-            identity=identity,
-            max_bytes=STREAM_REPLY.max_bytes,
+            world.endpoint(name, "past"), self._answered, max_bytes=STREAM_REPLY.max_bytes
         )
         world.tickers.append(self.tick)
 

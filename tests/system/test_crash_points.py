@@ -21,6 +21,16 @@ from tests.workers.shared.world import world
 ROOMS = ("notifier", "broker", "strategy", "feed")
 SPEED = 60 * 150
 """A hundred and fifty rows a second: slow enough that every life of the feed sees some."""
+PATIENCE_S = 300
+HEAD = """
+[supervisor]
+max_restarts = 1000
+period = "1s"
+preload = ["tests.support.mortal"]
+[defaults.config]
+mode = "paper"
+"""
+"""The rooms are imported once, not by each of forty-four processes: that took most of the time."""
 CHILD = """
 [[child]]
 id = "{room}"
@@ -84,11 +94,10 @@ def test_sigkill_at_each_point_of_every_worker_leaves_the_same_books(
     quiet.mkdir()
     undisturbed(quiet, closes, monkeypatch)
     write(tmp_path / "candles.csv", rows(closes))
-    head = '[supervisor]\nmax_restarts = 1000\nperiod = "1s"\n[defaults.config]\nmode = "paper"\n'
-    tree = head + "".join(CHILD.format(room=room, config=CONFIG[room]) for room in ROOMS)
+    tree = HEAD + "".join(CHILD.format(room=room, config=CONFIG[room]) for room in ROOMS)
     root = start("--config", tree_file(tree))
 
-    assert root.process.wait(60) == 0, root.said()
+    assert root.process.wait(PATIENCE_S) == 0, root.said()
     died = deaths(state_dir)
     assert (len(lives("broker")), len(lives("strategy"))) == (died["broker"], died["strategy"])
     assert died["feed"] > 0

@@ -69,7 +69,13 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
                 "latency.notifier.none.p50", "latency.notifier.none.p99",
                 "latency.notifier.log.p50", "latency.notifier.log.p99",
                 "latency.notifier.hanging.p50", "latency.notifier.hanging.p99",
+                "latency.notifier.flooding.p50", "latency.notifier.flooding.p99",
+                "latency.notifier.dead.p50", "latency.notifier.dead.p99",
             },
+        ),
+        (
+            ["replay", "--samples", "1", "--behind", "5000"],
+            {"replay.pipelined", "replay.lockstep", "replay.behind", "replay.behind.producer.p99"},
         ),
         (["idle", "--seconds", "0.1"], {"idle.cpu.root", "idle.cpu.tree", "idle.pss.root", "idle.pss.tree"}),
         (

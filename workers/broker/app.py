@@ -7,9 +7,11 @@ from protocol.journal import Journal
 from protocol.messages.control import Done
 from protocol.messages.stream import AccountRole, OrdersRole
 from workers.broker.config import BrokerConfig, OtherCash, refuse_later_features
-from workers.broker.core import BrokerCore, Rules
+from workers.broker.core import BrokerCore
 from workers.broker.fence import hold
 from workers.broker.funding import FundingSchedule, load
+from workers.broker.paper_venue import paper
+from workers.broker.rules import Rules
 from workers.broker.state import restore
 from workers.broker.store import TABLES, check_ledger
 from workers.broker.teller import Teller
@@ -77,9 +79,9 @@ def _rules(context: Context, config: BrokerConfig) -> Rules:
     return Rules(
         terms=config.terms,
         limits=config.limits,
-        schedule=FundingSchedule() if name is None else load(context.path(name)),
         dry_run=config.mode == "dry-run",
         on_shutdown=config.on_shutdown,
+        venue=paper(FundingSchedule() if name is None else load(context.path(name))),
     )
 
 

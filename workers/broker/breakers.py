@@ -39,6 +39,8 @@ BREAKERS: Final[Mapping[str, Breaker]] = {
     "errors": Breaker("reducing", critical=False),  # that strategy, for the cooldown
     "market": Breaker("reducing", critical=False),  # while it lasts
     "storage": Breaker("reducing", critical=True),  # while it lasts
+    "venue": Breaker("reducing", critical=False),  # until it has said how the account stands there
+    "reconciliation": Breaker("halted", critical=True),
     "kill_switch": Breaker("halted", critical=True),
     "operator": Breaker("reducing", critical=False),
 }

@@ -1,5 +1,8 @@
 """The clerk: puts fills on the books and orders on record, and does what follows from a fill.
 
+It alone speaks with the venue: ``place``, ``change`` and ``withdraw`` ask of it; ``move``, ``fill`` and
+``cancel`` are what it answers.
+
 What follows: the round trip is counted, an entry's protectors are placed or grow with it, one protector's
 fill shrinks the other, and what would protect a position that is gone is taken back. All of it belongs to the
 same step, hence to one transaction.
@@ -12,18 +15,20 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from protocol.messages.market import Instrument
-from protocol.messages.trading import DelayedEntry, Fill, FundingPaid, Order, OrderStatus
+from protocol.messages.trading import Cancel, DelayedEntry, Fill, FundingPaid, Order, OrderStatus
 from workers.broker import store
 from workers.broker.bracket import as_order, protectors
+from workers.broker.funding import SAME_EVENT_MS
 from workers.broker.ledger import Flow
 from workers.broker.matching import Liquidity, Terms, fee
 from workers.broker.money import ZERO
 from workers.broker.notes import Notes
-from workers.broker.orders import FINAL_STATES, Happened, WorkingOrder
+from workers.broker.orders import FINAL_STATES, Happened, OrderState, WorkingOrder
 from workers.broker.risk import Risk
 from workers.broker.round_trips import counted, with_funding
 from workers.broker.sizing import Account
 from workers.broker.state import BrokerState, Owed
+from workers.broker.venue import Venue
 
 
 class Clerk:
@@ -41,6 +46,11 @@ class Clerk:
     ) -> None:
         self._state, self._terms, self._instrument = state, terms, instrument
         self._notes, self._risk, self._permissive = notes, risk, permissive
+        self._venue: Venue
+
+    def trades_at(self, venue: Venue) -> None:
+        """Learn where orders are executed; once, before anything else."""
+        self._venue = venue
 
     def account(self, symbol: str) -> Account:
         """Return the account as admission and fills look at it."""
@@ -58,13 +68,24 @@ class Clerk:
     # --- orders ---------------------------------------------------------------------------------
 
     def place(self, order: WorkingOrder, record: Order | None = None) -> WorkingOrder:
-        """Take an order on: it is working, on record and announced."""
-        state = self._state
-        taken = order.after(Happened.SUBMITTED).after(Happened.ACCEPTED)
-        state.working[taken.client_order_id] = taken
+        """Submit an order: it is working, on record, and announced once it is accepted.
+
+        ``record`` is how it was asked for; None: it is of the broker's own making.
+        """
+        taken = self._venue.submit(order.after(Happened.SUBMITTED), travels=record is not None)
+        self._state.working[taken.client_order_id] = taken
         self.record(record or as_order(taken), taken, quantity=taken.quantity)
-        self.announce(taken)
+        if taken.state is not OrderState.SUBMITTED:
+            self.announce(taken)
         return taken
+
+    def change(self, order: WorkingOrder) -> None:
+        """Have an order at work take another quantity, limit or stop."""
+        self._venue.replace(order)
+
+    def withdraw(self, order: WorkingOrder, code: str | None = None, asked: Cancel | None = None) -> None:
+        """Have the venue end an order at work, quietly where that is in the nature of things."""
+        self._venue.cancel(order, code, asked)
 
     def record(
         self,
@@ -118,12 +139,16 @@ class Clerk:
         price: Decimal,
         liquidity: Liquidity = "taker",
         *,
+        paid: Decimal | None = None,
         late: bool = False,
         replayed: bool = False,
     ) -> WorkingOrder:
-        """Book a fill and all that follows from it; return the order after it."""
+        """Book a fill and all that follows from it; return the order after it.
+
+        ``paid`` is the fee as the venue tells it; None: that of the terms.
+        """
         state = self._state
-        paid = fee(quantity, price, self._terms, liquidity)
+        paid = fee(quantity, price, self._terms, liquidity) if paid is None else paid
         signed = quantity if order.side == "buy" else -quantity
         booking = state.books.traded(order.symbol, self._instrument.contract, signed, price, paid)
         state.books = booking.books
@@ -223,9 +248,9 @@ class Clerk:
     def _shrink_others(self, order: WorkingOrder, quantity: Decimal) -> None:
         for other in self._of_parent(order):
             if other.rest > quantity:
-                self.keep(replace(other, quantity=other.quantity - quantity))
+                self.change(replace(other, quantity=other.quantity - quantity))
             else:
-                self.cancel(other, "other_filled")
+                self.withdraw(other, "other_filled")
 
     def _of_parent(self, order: WorkingOrder) -> list[WorkingOrder]:
         same = (o for o in self._state.working.values() if o.parent == order.parent)
@@ -238,7 +263,7 @@ class Clerk:
             if other.symbol == symbol and other.reduce_only and other.resting:
                 reducible = held if other.side == "sell" else -held
                 if reducible <= 0:
-                    self.cancel(other, "position_closed")
+                    self.withdraw(other, "position_closed")
 
     def _protect(self, entry: WorkingOrder) -> None:
         state = self._state
@@ -253,7 +278,7 @@ class Clerk:
             else:
                 stop = known.stop if known.kind == "trailing" else new.stop
                 grown = new.quantity + known.filled
-                self.keep(replace(known, quantity=grown, limit=new.limit, stop=stop))
+                self.change(replace(known, quantity=grown, limit=new.limit, stop=stop))
 
     def _protector_like(self, new: WorkingOrder) -> WorkingOrder | None:
         """Return the protector of the same entry and kind that is working already, whatever it is called."""
@@ -261,15 +286,41 @@ class Clerk:
         return next((o for o in siblings if (o.kind == "limit") == (new.kind == "limit")), None)
 
     def cancel(self, order: WorkingOrder, code: str | None = None) -> None:
-        """Cancel what is left of an order, quietly where that is in the nature of things."""
+        """Book that what was left of an order is cancelled."""
         cancelled = order.after(Happened.CANCELLED)
         self.keep(cancelled, code)
         self.announce(cancelled, code)
 
-    # --- funding --------------------------------------------------------------------------------
+    # --- cash -----------------------------------------------------------------------------------
 
-    def fund(self, symbol: str, at_ms: int, rate: Decimal | None, owed: Owed | None = None) -> None:
-        """Book a funding time on what is held, or was when it was ``owed``; without a rate it pends."""
+    def deposit(self, at_ms: int) -> None:
+        """Put what the account begins with on record, once."""
+        if not self._state.flows:
+            cash = self._state.books.cash0
+            self._notes.flows(self._state, (Flow("deposit", cash, cash),), "deposit", at_ms)
+
+    def settle(self, symbol: str, at_ms: int, rate: Decimal, told: Owed | None = None) -> None:
+        """Book a funding that was told, or the one that waited for its rate.
+
+        ``told`` is what the venue says was held then, and at which mark; None: what is held here now.
+        """
+        state = self._state
+        for owed in state.owed:
+            if owed.symbol == symbol and abs(owed.at_ms - at_ms) < SAME_EVENT_MS:
+                state.owed.remove(owed)
+                self._fund(owed.symbol, owed.at_ms, rate, owed)
+                return
+        self.fund(symbol, at_ms, rate, told)
+
+    def fund(self, symbol: str, at_ms: int, rate: Decimal | None, told: Owed | None = None) -> None:
+        """Book a funding time, once; without a rate it pends."""
+        last = self._state.funded_ms.get(symbol)
+        if last is None or at_ms - last >= SAME_EVENT_MS:
+            self._state.funded_ms[symbol] = at_ms
+            self._fund(symbol, at_ms, rate, told)
+
+    def _fund(self, symbol: str, at_ms: int, rate: Decimal | None, owed: Owed | None = None) -> None:
+        # On what is held, or was when it was owed.
         state = self._state
         mark = owed.mark if owed else state.marks.get(symbol)
         quantity = owed.quantity if owed else state.books.quantity(symbol)

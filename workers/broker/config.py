@@ -97,7 +97,8 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
     ``entry_delay``: entries wait so long on purpose, exits never do. ``max_order_age``: older orders are
     refused, in live markets only (default: a quarter of the timeframe). ``breakers``: "default", "off", or a
     table; ``continuous``: what is not critical ends by itself, else an operator resets each. ``on_shutdown``:
-    "cancel" takes back entries that wait, "close" also closes what is held.
+    "cancel" takes back entries that wait, "close" also closes what is held. ``backend``: where orders are
+    executed; "exchange" (a real account) is refused until there is one.
     """
 
     cash: Decimal = Decimal(10000)
@@ -110,7 +111,7 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
     max_order_age: str | float | None = None
     breakers: Literal["default", "off"] | Breakers = "default"
     on_shutdown: Literal["keep", "cancel", "close"] = "keep"
-    backend: str = "paper"
+    backend: Literal["paper", "exchange"] = "paper"
     funding_file: str | None = None
     continuous: bool = True
 

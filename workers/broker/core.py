@@ -6,7 +6,7 @@
         v                                     v
    HANDLE n: fills of orders      CLOSE n: orders of row <= n, sorted by
    at the open of n; if anyone    (strategy, leg), are admitted or denied     -> row n+1
-   listens, say Through(n)
+   listens for it, say Through(n)
 ```
 
 A row is named by its seq in the market's stream. A step does as many of these as the received records
@@ -19,33 +19,29 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
-from msgspec.structs import replace
-
-from protocol.messages.market import Candle, End, Instrument, OnEnd
+from protocol.messages.market import Candle, End, OnEnd
 from protocol.messages.stream import MarketRole, OrdersRole, Record, Role
-from protocol.messages.tick import MarketState, Tick
+from protocol.messages.tick import MarketState, Quote, Tick
 from protocol.messages.trading import Cancel, Order, Through
-from workers.broker.breakers import OFF, Limits
-from workers.broker.clerk import Clerk
-from workers.broker.desk import REMEMBERED_ROWS, Desk
+from workers.broker.answers import Answers
+from workers.broker.desk import REMEMBERED_ROWS
 from workers.broker.equity import LIVE_EVERY_MS, RECORDED_EVERY_MS
 from workers.broker.errors import UnfitInput
-from workers.broker.floor import Floor
-from workers.broker.funding import FundingSchedule
 from workers.broker.guard import Guard
 from workers.broker.instructions import Instructions, Told, tightened
 from workers.broker.intake import MarketInbox, StrategyInbox, Taken
-from workers.broker.liquidation import Liquidator
-from workers.broker.matching import Terms
 from workers.broker.money import text
 from workers.broker.notes import Notes
-from workers.broker.pit import STALE_MS, Pit
-from workers.broker.risk import STORAGE, Risk
+from workers.broker.office import Office, furnish
+from workers.broker.risk import STORAGE, VENUE, Risk
+from workers.broker.rules import Rules
 from workers.broker.state import BrokerState
 from workers.broker.state import Instructed as Cursor
+from workers.broker.venue import Answer, Venue
 from workers.shared.core import Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
@@ -60,29 +56,16 @@ NEEDED_ROOM: Final = 500
 """Room for the strategy that all wait for, however much it sent: the orders of one row must fit."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """What the configuration says of trading. ``dry_run``: orders are recorded and none is submitted."""
-
-    terms: Terms = field(default_factory=Terms)
-    limits: Limits = OFF
-    schedule: FundingSchedule = field(default_factory=FundingSchedule)
-    dry_run: bool = False
-    on_shutdown: Literal["keep", "cancel", "close"] = "keep"
-
-
 @dataclass(frozen=True)
 class _Market:
-    """The market input, and those who work in it."""
+    """The market input, the office that serves it, and the venue that its orders go to."""
 
     source: str
     role: MarketRole
-    risk: Risk
-    liquidator: Liquidator
-    floor: Floor
-    pit: Pit
-    desk: Desk
+    office: Office
+    venue: Venue
     instructions: Instructions
+    answers: Answers
 
     @property
     def lockstep(self) -> bool:
@@ -102,6 +85,7 @@ class BrokerCore:
         self._strategies: dict[str, StrategyInbox] = {}
         self._listeners: set[str] = set()
         self._told: deque[Told] = deque()
+        self._answered: deque[Answer] = deque()
         self._journal = state.instructed.journal if state.instructed else ""
         self._guard = Guard(state, self._notes)
         self._now: float = 0.0
@@ -154,6 +138,15 @@ class BrokerCore:
         self._journal = journal
         self._told.extend(told)
 
+    def answer(self, answers: Sequence[Answer]) -> None:
+        """Take what a venue outside has answered, oldest first; ``step`` is wanted then."""
+        self._answered.extend(answers)
+
+    @property
+    def unreconciled(self) -> bool:
+        """Whether a venue outside has to say how the account stands there; entries are refused until then."""
+        return self._state.trading.has(VENUE)
+
     def instructed(self, journal: str) -> int:
         """Return the seq up to which the instructions of a journal were taken; 0 for another journal."""
         if self._told and self._journal == journal:
@@ -170,16 +163,20 @@ class BrokerCore:
         if self._checked is None or now - self._checked >= CHECK_S:
             self._checked = now
             self._state.books.check()
-        if self._market is not None and self._state.ticking:
-            pit = self._market.pit
-            self._guard.run(lambda: pit.advance(at_ms))
+        market = self._market
+        if market is not None and self._state.ticking:
+            self._guard.run(lambda: self._pass(market, at_ms))
+
+    def _pass(self, market: _Market, at_ms: int) -> None:
+        self._state.at_ms = max(self._state.at_ms, at_ms)
+        market.venue.advance(at_ms)
 
     @property
     def deadline(self) -> float | None:
         """When a step is wanted though nothing was received: something expires or arrives then."""
         if self._market is None or self._now_ms is None or not self._state.ticking:
             return None
-        at_ms = self._market.pit.next_ms()
+        at_ms = self._market.venue.next_ms()
         return None if at_ms is None else self._now + max(at_ms - self._now_ms, 0) / 1000
 
     def tick(self, source: str, tick: Tick) -> None:
@@ -189,7 +186,7 @@ class BrokerCore:
             return
         received_ms = tick.at_ms if isinstance(tick, MarketState) else tick.received_ms
         now_ms = max(self._now_ms or received_ms, received_ms)
-        self._guard.run(lambda: market.pit.tick(tick, now_ms))
+        self._guard.run(lambda: _act(market, tick, now_ms))
 
     def storage(self, *, available: bool) -> bool:
         """Learn whether the disk takes what is written: while it does not, no entries; exits go on in memory.
@@ -199,9 +196,9 @@ class BrokerCore:
         if self._market is None or self._market.lockstep:
             return False
         if available:
-            self._market.risk.lift(STORAGE, "the disk takes writes again")
+            self._risk.lift(STORAGE, "the disk takes writes again")
         else:
-            self._market.risk.curb(STORAGE, detail="the disk takes no writes")
+            self._risk.curb(STORAGE, detail="the disk takes no writes")
         return True
 
     def close(self) -> Step | None:
@@ -213,12 +210,13 @@ class BrokerCore:
         market, wish = self._market, self._rules.on_shutdown
         if market is None:
             return None
+        liquidator = market.office.liquidator
         if wish == "cancel":
-            market.liquidator.cancel_all(market.role.symbol, SHUTDOWN, entries_only=True)
+            liquidator.cancel_all(market.role.symbol, SHUTDOWN, entries_only=True)
         elif wish == "close":
-            closing = market.liquidator.closing(market.role.symbol, SHUTDOWN)
+            closing = liquidator.closing(market.role.symbol, SHUTDOWN)
             if closing is not None and self._now_ms is not None:
-                market.pit.take_now(closing, self._now_ms)
+                market.venue.hurry(closing, self._now_ms)
         return None if self._notes.empty else self._taken()
 
     def condition(self) -> Condition:
@@ -242,7 +240,7 @@ class BrokerCore:
         state = self._state
         last = None if state.last_candle_ms is None else iso_ms(state.last_candle_ms)
         counted = {"orders": state.orders, "fills": state.fills, "denied": state.denied}
-        funds = self._market.desk.funds() if self._market is not None else None
+        funds = self._market.office.desk.funds() if self._market is not None else None
         worth = {"equity": text(funds.total), "free": text(funds.free)} if funds is not None else {}
         return {**counted, "last_candle": last, **worth}
 
@@ -261,25 +259,18 @@ class BrokerCore:
             return False
         row, message = taken
         state.handled = self._cursors[market.source] = row
-        if self._state.ticking and isinstance(message, Candle):
-            self._live_candle(market, message)
+        market.office.clerk.deposit(message.open_ms if isinstance(message, Candle) else message.at_ms)
+        if ended := isinstance(message, End):
+            state.end, state.at_ms = message.on_end, max(state.at_ms, message.at_ms)
         else:
-            market.floor.row(message)
-        ended = isinstance(message, End)
-        if ended or self._listeners:
-            self._notes.outputs.append(Through(row, end=ended))
+            market.venue.row(message)
+        if ended or any(not self._strategies[source].finished(row) for source in self._listeners):
+            self._notes.outputs.append(Through(row, end=ended, still=self._still(market)))
         return True
 
-    def _live_candle(self, market: _Market, candle: Candle) -> None:
-        """A candle stands in for the ticks that were missed in its time; else it has nothing new to say."""
-        state = self._state
-        watched = state.watched_ms <= candle.open_ms and state.quoted_ms >= candle.close_ms - STALE_MS
-        if watched and not candle.backfilled:
-            state.last_candle_ms = candle.close_ms
-            market.floor.fund_until(candle.symbol, candle.close_ms)
-        else:
-            late = self._now_ms is not None and self._now_ms - candle.close_ms > STALE_MS
-            market.floor.row(candle, resting_only=True, replayed=candle.backfilled or late)
+    def _still(self, market: _Market) -> bool:
+        """Whether the account tells nothing more before somebody orders."""
+        return not self._state.working and market.office.liquidator.level(market.role.symbol) is None
 
     def _close(self, market: _Market) -> bool:
         """Admit the orders that are due. False: no row is open, or a strategy is not through it."""
@@ -299,17 +290,17 @@ class BrokerCore:
         return moved
 
     def _admit(self, market: _Market, taken: Mapping[str, Taken], *, oldest: int) -> None:
-        row = self._state.handled
+        row, office = self._state.handled, market.office
         wishes = [wish for one in taken.values() for wish in one.orders]
         for wish in sorted(wishes, key=_rank):
             if isinstance(wish, Cancel):
-                market.desk.cancel(wish, row=row)
+                office.desk.cancel(wish, row=row)
             else:
-                market.desk.order(wish, row=row, stale=self._stale(market, wish, oldest))
+                office.desk.order(wish, row=row, stale=self._stale(market, wish, oldest))
         for one in taken.values():
             if one.spent is not None:
-                market.risk.spent(one.spent)
-        market.desk.forget(row)
+                self._risk.spent(one.spent)
+        office.desk.forget(row)
         self._cursors.update({source: one.last_seq for source, one in taken.items() if one.last_seq})
         self._state.closed = row
 
@@ -328,8 +319,11 @@ class BrokerCore:
         return timeframe_ms(market.role.timeframe) // 4 if wanted is None else wanted
 
     def _follow(self, market: _Market) -> bool:
-        """Do what operators have told, between two rows."""
-        moved = bool(self._told)
+        """Take what a venue has answered, and do what operators have told, between two rows."""
+        moved = bool(self._told or self._answered)
+        while self._answered:
+            answer = self._answered.popleft()
+            self._guard.run(partial(market.answers.take, answer))
         while self._told:
             told = self._told.popleft()
             market.instructions.follow(told, self._now_ms)
@@ -351,26 +345,18 @@ class BrokerCore:
     # --- inputs ---------------------------------------------------------------------------------
 
     def _open(self, source: str, role: MarketRole) -> _Market:
-        rules, state, notes, instrument = self._rules, self._state, self._notes, role.instrument
-        terms = _with_fees(rules.terms, instrument)
-        risk = self._risk
+        rules, state, notes, risk = self._rules, self._state, self._notes, self._risk
         risk.sample_every_ms = RECORDED_EVERY_MS if role.lockstep else LIVE_EVERY_MS
-        clerk = Clerk(state, terms, instrument, notes, risk, permissive=role.lockstep)
-        liquidator = Liquidator(state, terms, instrument, clerk)
-        floor = Floor(
-            state,
-            terms,
-            instrument,
-            notes,
-            clerk=clerk,
-            risk=risk,
-            liquidator=liquidator,
-            schedule=rules.schedule,
+        office = furnish(role, state, rules.terms, notes, risk, dry_run=rules.dry_run)
+        venue = rules.venue(office)
+        office.clerk.trades_at(venue)
+        told = Instructions(
+            state, role.symbol, notes, desk=office.desk, risk=risk, liquidator=office.liquidator
         )
-        desk = Desk(state, terms, role, notes, clerk=clerk, risk=risk, dry_run=rules.dry_run)
-        told = Instructions(state, role.symbol, notes, desk=desk, risk=risk, liquidator=liquidator)
-        pit = Pit(state, terms, instrument, clerk=clerk, risk=risk, liquidator=liquidator, desk=desk)
-        return _Market(source, role, risk, liquidator, floor, pit, desk, told)
+        answers = Answers(office)
+        if venue.outside:
+            answers.awaited()
+        return _Market(source, role, office, venue, told, answers)
 
     def _knows(self, source: str) -> bool:
         return source in self._strategies or (self._market is not None and self._market.source == source)
@@ -395,8 +381,8 @@ def _rank(wish: Order | Cancel) -> tuple[str, int, str, str]:
     return (wish.strategy, wish.leg, wish.client_order_id, repr(wish))
 
 
-def _with_fees(terms: Terms, instrument: Instrument) -> Terms:
-    """R10: fees by instrument; where the venue does not tell them, those of the configuration."""
-    maker = terms.maker if instrument.maker is None else instrument.maker
-    taker = terms.taker if instrument.taker is None else instrument.taker
-    return replace(terms, maker=maker, taker=taker)
+def _act(market: _Market, tick: Tick, now_ms: int) -> None:
+    if market.office.marker.tick(tick, now_ms):
+        market.venue.tick(tick, now_ms)
+        if isinstance(tick, Quote):
+            market.office.risk.mark()

@@ -20,7 +20,6 @@ from workers.broker import store
 from workers.broker.clerk import Clerk
 from workers.broker.denial import Denial
 from workers.broker.fitness import fault
-from workers.broker.latency import latency_ms
 from workers.broker.matching import Terms
 from workers.broker.notes import Notes
 from workers.broker.orders import Happened, WorkingOrder
@@ -58,8 +57,8 @@ class Desk:
             return self._decide(order, row=row, stale=stale)
         return self._unlike(order, row)
 
-    def cancel(self, cancel: Cancel, *, row: int, by_operator: bool = False) -> str | None:
-        """Cancel an order, with its replacement in one step; return the code of a denial."""
+    def cancel(self, cancel: Cancel, *, row: int, by_operator: bool = False) -> Denial | None:
+        """Cancel an order, with its replacement in one step; return the denial."""
         content = _fingerprint(cancel)
         if self._state.known.get(cancel.client_order_id) == Seen(row, content):
             return None
@@ -71,7 +70,7 @@ class Desk:
         if denial is not None:
             facts = {"cancel": cancel.client_order_id, "order": cancel.target}
             self._notes.log("WARNING", "cancel denied", **facts, code=code, detail=detail)
-        return code
+        return denial
 
     def take_place(self, target: WorkingOrder, order: Order) -> bool:
         """End an order and admit its replacement, or leave it as it is where that must be denied."""
@@ -87,6 +86,11 @@ class Desk:
         self._clerk.cancel(target, "replaced")
         self._accept(order, verdict, self._state.handled, parent=target.parent)
         return True
+
+    def ended(self, order: WorkingOrder, code: str | None = None) -> None:
+        """Book that a cancel took effect: the order ends, and what shall replace it takes its place."""
+        if order.replacement is None or not self.take_place(order, order.replacement):
+            self._clerk.cancel(order, code)
 
     def forget(self, row: int) -> None:
         """Let go of ids from before the last ``REMEMBERED_ROWS`` rows."""
@@ -147,16 +151,11 @@ class Desk:
         if order.trail is not None:
             new = replace(new, best=mark, stop=stop_at(order.side, mark, order.trail, tick))
         decided = order.decided_price or mark
-        due = state.at_ms + self._wait_ms(order)
+        due = state.at_ms + (0 if order.reduce_only else self._terms.entry_delay_ms)
         placed = {"row": row, "accepted_ms": state.at_ms, "due_ms": due, "decided_price": decided}
         taken = self._clerk.place(replace(new, parent=parent, **placed), order)
         self._risk.ordered(order)
         self._notes.log("INFO", "order accepted", **_facts(order), quantity=taken.quantity)
-
-    def _wait_ms(self, order: Order) -> int:
-        """How long an order is on its way: without quotes only where an entry waits on purpose."""
-        delay_ms = 0 if order.reduce_only else self._terms.entry_delay_ms
-        return delay_ms + latency_ms(order.client_order_id) if self._state.ticking else delay_ms
 
     def _deny(self, order: Order, denial: Denial) -> None:
         self._state.denied += 1
@@ -184,22 +183,8 @@ class Desk:
             return Denial("unknown_order", f"no order {cancel.target!r} is working")
         if not by_operator and cancel.strategy != target.strategy:
             return Denial("not_its_own", f"order {cancel.target!r} belongs to {target.strategy!r}")
-        if self._state.ticking:
-            self._ask(cancel, target)
-        elif cancel.replacement is not None:
-            self.take_place(target, cancel.replacement)
-        else:
-            self._clerk.cancel(target.after(Happened.CANCEL_ASKED))
+        self._clerk.withdraw(target, asked=cancel)
         return None
-
-    def _ask(self, cancel: Cancel, target: WorkingOrder) -> None:
-        """In a live market a cancel takes its time, and the order may fill until then."""
-        if target.cancel_ms is not None:
-            return
-        asked = target.after(Happened.CANCEL_ASKED)
-        due = self._state.at_ms + latency_ms(cancel.client_order_id)
-        self._clerk.keep(replace(asked, cancel_ms=due, replacement=cancel.replacement))
-        self._clerk.announce(asked)
 
 
 def _fingerprint(message: Order | Cancel) -> str:

@@ -17,11 +17,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from protocol.messages.market import Candle, Funding, Instrument, MarketRecord
+from protocol.messages.market import Candle, Instrument
 from workers.broker.clerk import Clerk
-from workers.broker.funding import SAME_EVENT_MS, FundingSchedule
-from workers.broker.ledger import Flow
+from workers.broker.funding import FundingSchedule
 from workers.broker.liquidation import Liquidator
+from workers.broker.marking import Marker
 from workers.broker.matching import Liquidity, Terms, at_least_as_good, taker_price
 from workers.broker.matching_candle import (
     best_of,
@@ -56,43 +56,26 @@ class Floor:
         clerk: Clerk,
         risk: Risk,
         liquidator: Liquidator,
+        marker: Marker,
         schedule: FundingSchedule,
     ) -> None:
         self._state, self._terms, self._instrument, self._notes = state, terms, instrument, notes
-        self._clerk, self._risk, self._liquidator, self._schedule = clerk, risk, liquidator, schedule
+        self._clerk, self._risk, self._liquidator = clerk, risk, liquidator
+        self._marker, self._schedule = marker, schedule
         self._next_funding = schedule.after(state.funding_ms)
         self._replayed = False
         self._told_end = False
 
-    def row(self, message: MarketRecord, *, resting_only: bool = False, replayed: bool = False) -> None:
-        """Deal with a row: fills of a candle, then its close is the mark; funding; the end.
+    def candle(self, candle: Candle, *, resting_only: bool = False, replayed: bool = False) -> None:
+        """Deal with a candle: its fills, then its close is the mark, and funding.
 
         ``resting_only``: market orders wait for a quote. ``replayed``: the fills are told to be so.
         """
-        state = self._state
-        if not state.flows:
-            cash = state.books.cash0
-            self._notes.flows(state, (Flow("deposit", cash, cash),), "deposit", _time_of(message))
-        match message:
-            case Candle():
-                self._replayed = replayed
-                self.fund_until(message.symbol, message.open_ms)
-                if state.working or state.books.positions:
-                    self._trade(message, resting_only=resting_only)
-                self.quiet(message)
-            case Funding():
-                state.at_ms = max(state.at_ms, message.at_ms)
-                self.funding(message)
-            case _:
-                state.end = message.on_end
-                state.at_ms = max(state.at_ms, message.at_ms)
-
-    def quiet(self, candle: Candle) -> None:
-        """Take a candle's close as the mark, without trading."""
-        state = self._state
-        state.marks[candle.symbol] = candle.close
-        state.at_ms = max(state.at_ms, candle.close_ms)
-        state.last_candle_ms = candle.close_ms
+        self._replayed = replayed
+        self.fund_until(candle.symbol, candle.open_ms)
+        if self._state.working or self._state.books.positions:
+            self._trade(candle, resting_only=resting_only)
+        self._marker.candle(candle)
         self.fund_until(candle.symbol, candle.close_ms)
         self._risk.mark()
 
@@ -106,7 +89,7 @@ class Floor:
             return
         state = self._state
         for due in self._schedule.due(state.funding_ms, now_ms):
-            self._fund(symbol, due.at_ms, due.rate)
+            self._clerk.fund(symbol, due.at_ms, due.rate)
             state.funding_ms = due.at_ms
         self._next_funding = self._schedule.after(state.funding_ms)
 
@@ -116,23 +99,6 @@ class Floor:
         if not self._told_end and now_ms - end_ms > RAN_OUT_MS and self._state.books.quantity(symbol):
             self._told_end = True
             self._notes.log("WARNING", "funding unknown", symbol=symbol, file_ends_ms=end_ms)
-
-    def funding(self, funding: Funding) -> None:
-        """Book a funding that the feed tells, or settle the one that waited for its rate."""
-        state = self._state
-        for owed in state.owed:
-            if owed.symbol == funding.symbol and abs(owed.at_ms - funding.at_ms) < SAME_EVENT_MS:
-                state.owed.remove(owed)
-                self._clerk.fund(owed.symbol, owed.at_ms, funding.rate, owed)
-                return
-        self._fund(funding.symbol, funding.at_ms, funding.rate)
-
-    def _fund(self, symbol: str, at_ms: int, rate: Decimal | None) -> None:
-        state = self._state
-        last = state.funded_ms.get(symbol)
-        if last is None or at_ms - last >= SAME_EVENT_MS:
-            state.funded_ms[symbol] = at_ms
-            self._clerk.fund(symbol, at_ms, rate)
 
     # --- one candle -----------------------------------------------------------------------------
 
@@ -184,7 +150,7 @@ class Floor:
             return
         paid = marketable(order, price, self._terms, self._instrument.tick)
         if paid is not None:
-            self._fill(order, paid, cut_short=True)
+            self._fill(order, paid)
         elif order.time_in_force == "ioc":
             self._clerk.move(order, Happened.CANCELLED, "not_marketable")
         else:
@@ -249,7 +215,7 @@ class Floor:
     # --- fills ----------------------------------------------------------------------------------
 
     def _take(self, order: WorkingOrder, price: Decimal) -> None:
-        self._fill(order, taker_price(order.side, price, self._terms, self._instrument.tick), cut_short=True)
+        self._fill(order, taker_price(order.side, price, self._terms, self._instrument.tick))
 
     def _fill(
         self,
@@ -258,17 +224,12 @@ class Floor:
         *,
         most: Decimal | None = None,
         liquidity: Liquidity = "taker",
-        cut_short: bool = False,
     ) -> Decimal:
-        """Fill an order as far as the account carries it; ``cut_short``: what it does not is cancelled."""
+        """Fill an order as far as the account carries it; what it does not is cancelled."""
         wanted = order.rest if most is None else min(order.rest, most)
         able, code = fillable(order, wanted, price, self._clerk.account(order.symbol))
         if able > 0:
             order = self._clerk.fill(order, able, price, liquidity, replayed=self._replayed)
-        if (cut_short or able < wanted) and self._again(order) is not None and order.rest > 0:
+        if able < wanted and self._again(order) is not None and order.rest > 0:
             self._clerk.move(order, Happened.CANCELLED, code)
         return able
-
-
-def _time_of(message: MarketRecord) -> int:
-    return message.open_ms if isinstance(message, Candle) else message.at_ms

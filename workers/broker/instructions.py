@@ -87,8 +87,8 @@ class Instructions:
             case PlaceOrder():
                 outcome = self._place(given, given.instruction, now_ms, used=told.used)
             case CancelOrder(cancel=cancel):
-                code = self._desk.cancel(cancel, row=self._state.handled, by_operator=True)
-                outcome = f"denied: {code}" if code else DONE
+                denial = self._desk.cancel(cancel, row=self._state.handled, by_operator=True)
+                outcome = _outcome(denial, DONE)
         _record(self._notes, given, outcome)
 
     def _resumed(self, *, lifted: bool) -> str:
@@ -134,4 +134,8 @@ class Instructions:
             late = now_ms is not None and now_ms - given.at_ms > STALE_MS
             stale = f"given more than {STALE_MS // 1000} s ago" if late else None
             denial = self._desk.order(order, row=state.handled, stale=stale)
-        return f"denied: {denial.code}, {denial.detail}" if denial else "accepted"
+        return _outcome(denial, "accepted")
+
+
+def _outcome(denial: Denial | None, otherwise: str) -> str:
+    return f"denied: {denial.code}, {denial.detail}" if denial else otherwise

@@ -69,7 +69,7 @@ class Liquidator:
             # One cancel may have taken another with it.
             here = self._state.working.get(order.client_order_id)
             if here is not None and here.symbol == symbol and not (entries_only and here.reduce_only):
-                self._clerk.cancel(here, code)
+                self._clerk.withdraw(here, code)
                 count += 1
         return count
 

@@ -14,11 +14,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from protocol.messages.market import Instrument
-from protocol.messages.tick import Mark, MarketState, Quote, Tick, Trade
+from protocol.messages.tick import Mark, Quote, Tick, Trade
 from workers.broker.clerk import Clerk
 from workers.broker.desk import Desk
-from workers.broker.funding import SAME_EVENT_MS
 from workers.broker.liquidation import Liquidator
+from workers.broker.marking import STALE_MS, Marker
 from workers.broker.matching import Liquidity, Terms, at_least_as_good
 from workers.broker.matching_tick import (
     Touch,
@@ -31,14 +31,11 @@ from workers.broker.matching_tick import (
 )
 from workers.broker.money import ZERO
 from workers.broker.orders import Happened, WorkingOrder
-from workers.broker.risk import MARKET, Risk
 from workers.broker.sizing import fillable
 from workers.broker.state import BrokerState
 from workers.broker.trailing import raised
 
-STALE_MS: Final = 5_000
 ENTRY_PATIENCE_MS: Final = 10_000
-MOST_SKEW_MS: Final = 500
 
 
 class Pit:
@@ -51,22 +48,18 @@ class Pit:
         instrument: Instrument,
         *,
         clerk: Clerk,
-        risk: Risk,
         liquidator: Liquidator,
         desk: Desk,
+        marker: Marker,
     ) -> None:
         self._state, self._terms, self._instrument = state, terms, instrument
-        self._clerk, self._risk, self._liquidator, self._desk = clerk, risk, liquidator, desk
-        self._quote: Quote | None = None
-        self._marked_ms = -STALE_MS
+        self._clerk, self._liquidator, self._desk, self._marker = clerk, liquidator, desk, marker
         self._bid = self._ask = Touch(ZERO, ZERO)
         self._now_ms = 0
-        self._late = False
 
     def tick(self, tick: Tick, now_ms: int) -> None:
-        """Act on a live price; ``now_ms`` is UTC and not before it was received."""
+        """Act on a live price that was marked; ``now_ms`` is UTC and not before it was received."""
         self._now_ms = now_ms
-        self._state.at_ms = max(self._state.at_ms, now_ms)
         match tick:
             case Quote():
                 self._on_quote(tick)
@@ -74,14 +67,11 @@ class Pit:
                 self._on_trade(tick)
             case Mark():
                 self._on_mark(tick)
-            case MarketState():
-                self._on_state(tick)
 
     def advance(self, now_ms: int) -> None:
         """Let time pass: expiries, cancels that arrive, entries that waited too long."""
         state = self._state
         self._now_ms = now_ms
-        state.at_ms = max(state.at_ms, now_ms)
         self._owe_funding()
         if not state.working:
             return
@@ -91,13 +81,13 @@ class Pit:
             if here is None:
                 continue
             if here.cancel_ms is not None and here.cancel_ms <= now_ms:
-                self._cancel(here)
+                self._desk.ended(here)
             elif self._gave_up(here):
                 self._clerk.move(here, Happened.EXPIRED, "no_fresh_quote")
 
     def take_now(self, order: WorkingOrder, now_ms: int) -> None:
         """Fill an order from the last quote while that is fresh; else it goes on waiting."""
-        if self._quote is not None and now_ms - self._quote.received_ms <= STALE_MS:
+        if self._marker.is_fresh(now_ms):
             self._now_ms = now_ms
             self._take(order)
 
@@ -111,36 +101,13 @@ class Pit:
     # --- quotes ---------------------------------------------------------------------------------
 
     def _on_quote(self, quote: Quote) -> None:
-        state, now = self._state, quote.received_ms
-        if self._is_old(quote):
-            return
-        state.ticking = True
-        self._late = now - state.quoted_ms > STALE_MS
-        if self._late:
-            state.watched_ms = now
-        state.quoted_ms = now
-        self._quote = quote
         self._bid, self._ask = Touch(quote.bid, quote.bid_size), Touch(quote.ask, quote.ask_size)
-        self._mark_to_market(quote)
-        if state.working or state.books.positions:
+        if self._state.working or self._state.books.positions:
             self._act(quote)
-        self._risk.mark()
-
-    def _is_old(self, quote: Quote) -> bool:
-        # Clocks differ, so an age may be negative; that is young.
-        return max(self._now_ms - quote.received_ms, quote.received_ms - quote.at_ms) > STALE_MS
-
-    def _mark_to_market(self, quote: Quote) -> None:
-        """Longs are marked at the bid, shorts at the ask, perpetuals at their mark while that is fresh."""
-        state = self._state
-        if quote.received_ms - self._marked_ms <= STALE_MS:
-            return
-        held = state.books.quantity(quote.symbol)
-        state.marks[quote.symbol] = quote.bid if held > 0 else quote.ask if held < 0 else _middle(quote)
 
     def _act(self, quote: Quote) -> None:
         fills = self._state.fills
-        if quote.received_ms - self._marked_ms > STALE_MS:
+        if not self._marker.has_mark(quote.received_ms):
             self._liquidate(quote.symbol, quote.bid, quote.ask)
         for order in self._here(quote.symbol, quote.received_ms):
             here = self._state.working.get(order.client_order_id)
@@ -177,8 +144,8 @@ class Pit:
         self._clerk.keep(moved)
         if order.kind == "stop_limit":
             self._clerk.announce(moved)
-        if self._quote is not None and self._now_ms - self._quote.received_ms <= STALE_MS:
-            self._meet(moved, self._quote)
+        if self._marker.quote is not None and self._marker.is_fresh(self._now_ms):
+            self._meet(moved, self._marker.quote)
 
     def _arrive(self, order: WorkingOrder, quote: Quote) -> None:
         """Let a limit meet the book for the first time (R4)."""
@@ -202,11 +169,9 @@ class Pit:
         if moved is not order:
             self._clerk.keep(moved)
 
-    # --- trades, marks, states ------------------------------------------------------------------
+    # --- trades, marks -------------------------------------------------------------------------
 
     def _on_trade(self, trade: Trade) -> None:
-        if not self._state.working or self._now_ms - trade.received_ms > STALE_MS:
-            return
         left = trade.amount
         for order in self._here(trade.symbol, trade.received_ms):
             here = self._state.working.get(order.client_order_id)
@@ -227,33 +192,13 @@ class Pit:
 
     def _on_mark(self, mark: Mark) -> None:
         state = self._state
-        self._marked_ms = mark.received_ms
         if self._instrument.contract == "linear":
-            state.marks[mark.symbol] = mark.mark
             self._liquidate(mark.symbol, mark.mark, mark.mark)
         for order in self._here(mark.symbol, mark.received_ms):
             here = state.working.get(order.client_order_id)
             by_mark = here is not None and here.waits_for_trigger and here.trigger == "mark"
             if here is not None and by_mark and stop_touched(here, mark.mark, mark.mark):
                 self._trigger(here)
-        # The first mark after a funding still names the time that has passed.
-        if mark.next_funding_ms is not None and mark.next_funding_ms > self._now_ms:
-            state.funding_due_ms = mark.next_funding_ms
-            state.funding_symbol = mark.symbol
-
-    def _on_state(self, told: MarketState) -> None:
-        faults = {
-            "disconnected": not told.connected,
-            "gap": told.gap,
-            "stale": told.stale,
-            "closed": not told.open,
-            f"clock skew {told.skew_ms} ms": told.skew_ms is not None and abs(told.skew_ms) > MOST_SKEW_MS,
-        }
-        found = [name for name, so in faults.items() if so]
-        if found:
-            self._risk.curb(MARKET, detail=", ".join(found))
-        else:
-            self._risk.lift(MARKET, "the market is fit again")
 
     # --- fills ----------------------------------------------------------------------------------
 
@@ -306,12 +251,12 @@ class Pit:
 
     def _is_late(self, order: WorkingOrder) -> bool:
         waited = not order.resting and self._now_ms - order.due_ms > STALE_MS
-        return order.reduce_only and (self._late or waited)
+        return order.reduce_only and (self._marker.late or waited)
 
     def _liquidate(self, symbol: str, low: Decimal, high: Decimal) -> None:
         if self._state.books.positions and self._liquidator.reached(symbol, low, high) is not None:
             order = self._liquidator.closing(symbol, "liquidation")
-            if order is not None and self._quote is not None:
+            if order is not None and self._marker.quote is not None:
                 self._take(order)
 
     @property
@@ -329,11 +274,6 @@ class Pit:
         waits = not order.reduce_only and not order.resting
         return waits and order.due_ms + ENTRY_PATIENCE_MS <= self._now_ms
 
-    def _cancel(self, order: WorkingOrder) -> None:
-        replacement = order.replacement
-        if replacement is None or not self._desk.take_place(order, replacement):
-            self._clerk.cancel(order)
-
     def _owe_funding(self) -> None:
         """R11: a funding time that passes without its rate is a pending row, never silently nothing."""
         state = self._state
@@ -341,11 +281,4 @@ class Pit:
         if due_ms is None or due_ms > self._now_ms:
             return
         state.funding_due_ms = None
-        last = state.funded_ms.get(state.funding_symbol)
-        if last is None or due_ms - last >= SAME_EVENT_MS:
-            state.funded_ms[state.funding_symbol] = due_ms
-            self._clerk.fund(state.funding_symbol, due_ms, None)
-
-
-def _middle(quote: Quote) -> Decimal:
-    return (quote.bid + quote.ask) / 2
+        self._clerk.fund(state.funding_symbol, due_ms, None)

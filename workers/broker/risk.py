@@ -22,6 +22,8 @@ from workers.broker.trading_state import KILL_SWITCH, OPERATOR, Curb
 MARKET: Final = "market"
 STORAGE: Final = "storage"
 ERRORS: Final = "errors"
+VENUE: Final = "venue"
+RECONCILIATION: Final = "reconciliation"
 _CODES: Final[dict[str, DenialCode]] = {
     MARKET: "market_unfit",
     STORAGE: "storage",
@@ -74,9 +76,8 @@ class Risk:
 
     def ordered(self, order: Order) -> None:
         """Count an order that was taken on."""
-        if order.strategy:
-            for curb in breakers.ordered(self._state.watch, self._limits, order.strategy, self._state.at_ms):
-                self.put(curb)
+        for curb in breakers.ordered(self._state.watch, self._limits, order.strategy, self._state.at_ms):
+            self.put(curb)
 
     def closed(self, trade: TradeClosed) -> None:
         """Count a round trip."""
@@ -122,9 +123,9 @@ class Risk:
     def resume(self, strategy: str | None, by: str) -> bool:
         """Reset what an operator may reset, of one strategy or of all; False when there was nothing.
 
-        The kill switch stays, and so does what only the world can mend (the market, the disk).
+        The kill switch stays, and so does what only the world can mend (the market, the disk, the venue).
         """
-        fixed = {KILL_SWITCH, MARKET, STORAGE}
+        fixed = {KILL_SWITCH, MARKET, STORAGE, VENUE}
         changes = self._state.trading.lift(
             lambda curb: curb.trigger not in fixed and strategy in (None, curb.strategy),
             self._state.at_ms,

@@ -153,9 +153,10 @@ def insert_order(
 
 
 def update_order(order: WorkingOrder, *, at_ms: int, code: str | None = None) -> Write:
-    """Move an order on to its present state, amounts and stop."""
+    """Move an order on to its present state, amounts and stop; a code once given stays."""
     sql = (
-        "UPDATE orders SET status = ?, quantity = ?, filled = ?, stop_price = ?, code = ?, changed_ms = ?"
+        "UPDATE orders SET status = ?, quantity = ?, filled = ?, stop_price = ?, code = COALESCE(?, code),"
+        " changed_ms = ?"
         " WHERE client_order_id = ?"
     )
     amounts = (text(order.quantity), text(order.filled), _shown(order.stop))

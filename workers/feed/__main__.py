@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
 
 from loguru import logger
 
@@ -12,10 +14,14 @@ from protocol.messages.control import Launch
 from protocol.messages.stream import MarketRole
 from workers.feed.config import FeedConfig, check
 from workers.feed.core import FeedCore
+from workers.feed.live.kept import kept_calendar
 from workers.feed.recording import Recording, load
 from workers.shared.preflight import Part, Place, section
 from workers.shared.process import run
 from workers.shared.worker import Context, Worker
+
+COARSE: Final = Decimal("0.005")
+"""A tick of a larger share of the price than this makes nonsense of fills."""
 
 
 def main(launch: Launch) -> int:
@@ -24,10 +30,13 @@ def main(launch: Launch) -> int:
 
 
 def _startable(config: FeedConfig, place: Place) -> None:
-    """Raise PersonMustLook for what this version cannot serve, or a recording that cannot be read."""
+    """Raise PersonMustLook for what cannot be served, or cannot be read: a recording, a calendar."""
     check(config, place.child)
     if config.source == "recorded":
         load(place.path(config.file), config)
+    if config.calendar:
+        today = datetime.now(UTC).date()
+        kept_calendar(config.calendar)(today, today + timedelta(days=14))
 
 
 preflight = section(FeedConfig, _startable)
@@ -89,3 +98,7 @@ def _tell(recording: Recording, config: FeedConfig) -> None:
         logger.bind(symbol=config.symbol, line=bad.line, kind=bad.kind, text=bad.text).warning("row skipped")
     if recording.rejected:
         logger.bind(symbol=config.symbol, **recording.rows.rejected).warning("rows skipped in all")
+    if (price := recording.close(1)) * COARSE < config.instrument.tick:
+        logger.bind(symbol=config.symbol, price=price, tick=config.instrument.tick).warning(
+            "fills are rounded to a tick that is coarse for these prices: set instrument.tick"
+        )

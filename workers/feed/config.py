@@ -13,7 +13,10 @@ from msgspec import Meta, Struct, field
 from protocol.messages.market import Instrument, OnEnd
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
+from workers.feed.live import kept
 from workers.feed.live.hours import Hours
+from workers.feed.through_ccxt import library
+from workers.feed.through_ccxt.exchange import PREFIX
 from workers.shared.config import BadConfig, WorkerConfig, finite_above_zero
 from workers.shared.duration import seconds
 
@@ -53,6 +56,8 @@ class InstrumentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SHORTEST_POLL_S: Final = 10.0
+KNOWN: Final = f"{', '.join(sorted(EXCHANGES))}, and {PREFIX}NAME for any other that ccxt knows"
+"""The names of exchanges, for people."""
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -100,8 +105,9 @@ class FeedConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     machine only; an address with a path is taken as it is). ``stale_after``: without any data for so long
     the process ends with exit 75. ``poll_interval``: ask by REST so often instead of listening.
     ``candles = "trades"`` makes them of trades instead of believing the exchange's. ``history``: how many
-    candles to fetch at the very first start. ``hours``: when the market is open; absent: always. ``form``:
-    which form of messages Bitunix is asked in.
+    candles to fetch at the very first start. ``hours``: when the market is open; ``calendar``: the same
+    from a kept calendar ("XNYS", the extra ``calendar``); absent: always. ``form``: which form of messages
+    Bitunix is asked in. ``exchange = "ccxt:NAME"`` is any exchange of ccxt's (the extra ``ccxt``).
 
     With ``source = "simulated"``: ``seed`` chooses the market, which runs in real time.
     """
@@ -124,6 +130,7 @@ class FeedConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fields=
     candles: Literal["exchange", "trades"] = "exchange"
     history: Annotated[int, Meta(ge=0, le=200)] = 100
     hours: HoursConfig | None = None
+    calendar: str = ""
     form: Literal["current", "older"] = "current"
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
 
@@ -150,11 +157,14 @@ def check(config: FeedConfig, child: str) -> FeedConfig:
             if not config.file:
                 problem = "a recording is needed: write the path of a candle file"
                 raise _refused(child, "file", config.file, problem)
+            if config.calendar:
+                raise _refused(child, "calendar", config.calendar, "a recording needs none: leave it out")
         case "exchange":
             _check_exchange(config, child)
         case "simulated":
             _check_durations(config, child)
             _check_symbol(config, child)
+            _check_calendar(config, child)
             if config.speed not in ("max", 1):
                 raise _refused(
                     child, "speed", config.speed, "a simulated market runs in real time: leave it out"
@@ -167,15 +177,34 @@ def _check_exchange(config: FeedConfig, child: str) -> None:
     _check_address(child, "ws_url", config.ws_url, ("wss", "ws"))
     _check_address(child, "rest_url", config.rest_url, ("https", "http"))
     _check_symbol(config, child)
+    _check_calendar(config, child)
+    if config.form == "older" and config.exchange != "bitunix":
+        raise _refused(child, "form", config.form, "only bitunix has an older form")
+    if config.candles == "trades" and config.poll_interval is not None:
+        raise _refused(child, "candles", config.candles, "a feed that polls hears no trades")
+    if config.exchange.startswith(PREFIX):
+        _check_ccxt(config, child)
+        return
     exchange = EXCHANGES.get(config.exchange)
     if exchange is None:
-        problem = f"allowed: {', '.join(sorted(EXCHANGES))}"
-        raise _refused(child, "exchange", config.exchange, problem)
+        raise _refused(child, "exchange", config.exchange, f"allowed: {KNOWN}")
     if config.market is not None and config.market not in exchange.kinds:
         problem = f"{exchange.name} has {' and '.join(exchange.kinds)} here"
         raise _refused(child, "market", config.market, problem)
-    if config.form == "older" and exchange.name != "bitunix":
-        raise _refused(child, "form", config.form, "only bitunix has an older form")
+
+
+def _check_calendar(config: FeedConfig, child: str) -> None:
+    if not config.calendar:
+        return
+    if config.hours is not None:
+        raise _refused(child, "calendar", config.calendar, "hours say the same: leave one of them out")
+    if not kept.installed():
+        raise _refused(child, "calendar", config.calendar, kept.EXTRA_MISSING)
+
+
+def _check_ccxt(config: FeedConfig, child: str) -> None:
+    if (problem := library.problem(config.exchange.removeprefix(PREFIX))) is not None:
+        raise _refused(child, "exchange", config.exchange, problem)
 
 
 def _check_symbol(config: FeedConfig, child: str) -> None:

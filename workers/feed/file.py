@@ -65,7 +65,7 @@ def _text(path: Path, content: bytes) -> str:
 
 
 def _columns(path: Path, header: str) -> tuple[str, ...]:
-    columns = tuple(name.strip() for name in header.split(","))
+    columns = tuple(name.strip().lower() for name in header.split(","))
     if columns != CANDLE_HEADER and columns[: len(TRADE_HEADER)] != TRADE_HEADER:
         raise BadRecording(
             path=path, found=f"the first line is {header[:80]!r}", wanted=f"the header must be {HEADER}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -26,7 +27,7 @@ from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.file import HEADER, read_lines, read_text
 from workers.feed.row import CANDLE_HEADER, TRADE_HEADER, Layout, Row
-from workers.feed.rows import Rows, parse, validated
+from workers.feed.rows import FAULTS, Rows, parse, validated
 
 ENDLESS_SEQ: Final = 2**53
 """The last seq of a recording that loops: more rows than any run reads."""
@@ -103,6 +104,10 @@ class Recording:
         if self._is_end(seq):
             return End(on_end=self._settings.on_end, at_ms=self.close_ms(self._count))
         return self._candle(seq)
+
+    def close(self, seq: int) -> Decimal:
+        """Return the closing price of row ``seq``."""
+        return self._candle(seq).close
 
     def close_ms(self, seq: int) -> int:
         """Return the data time at which record ``seq`` is known; for seq 0 the open of the first row."""
@@ -187,7 +192,9 @@ def _nothing(rows: Rows) -> str:
     if not rows.rejected:
         return "it holds a header and no rows"
     first = rows.examples[0]
-    return f"none of its rows is valid; line {first.line} ({first.kind}): {first.text!r}"
+    return (
+        f"none of its rows is valid; line {first.line} ({first.kind}: {FAULTS[first.kind]}): {first.text!r}"
+    )
 
 
 def _fingerprint(rows: Rows, settings: Settings) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final, Literal
 
 CANDLE_HEADER: Final = ("ts_ms", "open", "high", "low", "close", "volume")
@@ -13,9 +13,18 @@ BASE_PLACES: Final = Decimal("0.00000001")
 TOO_MUCH: Final = Decimal(10) ** 19
 """No market has traded so many of anything in a row; more digits than Decimal keeps would follow."""
 
-# Up to 18 digits before the point and after it: all real markets, and no number that Decimal rounds.
-NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{0,18})?(?:[eE][+-]?\d)?\Z", re.ASCII)
-TIME: Final = re.compile(r"\d{1,15}\Z", re.ASCII)
+LATEST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999: the last time that can be written as a date."""
+
+# All that a market or a binary float is written as: 46815.50, 0.0012999999999999999, 1.234e-05.
+_NUMBER: Final = r"\d{1,18}(?:\.\d{0,30})?(?:[eE](?:-[0-3]?\d|\+?0?\d))?"
+_TIME: Final = r"\d{1,15}"
+NUMBER: Final = re.compile(rf"{_NUMBER}\Z", re.ASCII)
+TIME: Final = re.compile(rf"{_TIME}\Z", re.ASCII)
+CANDLE: Final = re.compile(rf"\s*({_TIME})\s*" + rf",\s*({_NUMBER})\s*" * 5 + r"\Z", re.ASCII)
+_PLACES: Final = 18
+_FINEST: Final = Decimal(1).scaleb(-_PLACES)
+_WIDE: Final = Context(prec=60)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,15 @@ class Row:
     close: Decimal
     volume: Decimal
     trade_id: str = ""
+
+
+def price(text: str) -> Decimal:
+    """Read what matches NUMBER; beyond 18 places, which no books take, it is a float's noise: rounded."""
+    value = Decimal(text)
+    if len(text) <= _PLACES and "e" not in text and "E" not in text:
+        return value
+    noisy = int(value.as_tuple().exponent) < -_PLACES
+    return value.quantize(_FINEST, context=_WIDE) if noisy else value
 
 
 def in_base(quote: Decimal, price: Decimal) -> Decimal | None:

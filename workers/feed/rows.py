@@ -12,10 +12,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from workers.feed.row import CANDLE_HEADER, NUMBER, TIME, Layout, Row, in_base
+from workers.feed.row import CANDLE, CANDLE_HEADER, LATEST_MS, Layout, Row, in_base, price
 from workers.feed.trades import parse_trade
 
 MAX_ROWS_LOGGED: Final = 5
+FAULTS: Final[Mapping[str, str]] = {
+    "columns": "it has not as many columns as the header",
+    "number": "times must be whole milliseconds, the others numbers below 10**18, not negative",
+    "time": "its time is beyond the year 9999; times must be milliseconds since 1970",
+    "off_grid": "its time is no multiple of the timeframe; times must be milliseconds since 1970",
+    "price": "its price is not above zero",
+    "range": "high and low do not hold open and close between them",
+    "volume": "its volume is absurdly large",
+    "amount": "its amount is not above zero",
+    "side": "its side is neither buy nor sell",
+    "not_market": "it is no trade of the open market",
+    "order": "its time does not follow that of the row before",
+    "duplicate": "its trade_id was there before",
+    "far_off": "its close is more than half off, and the next row does not confirm it",
+}
+"""The kinds of fault of a row, in words."""
 FAR_OFF: Final = Decimal("0.5")
 """A close further than this share off the last one waits for the next row to confirm it."""
 
@@ -43,17 +59,19 @@ def parse(text: str, layout: Layout) -> Row | str:
     """Return the row that ``text`` holds, or the kind of its fault."""
     if layout.trades is not None:
         return parse_trade(text, layout)
-    fields = text.split(",")
-    if len(fields) != len(CANDLE_HEADER):
-        return "columns"
-    if not TIME.match(fields[0]) or not all(map(NUMBER.match, fields[1:])):
-        return "number"
-    return _checked(int(fields[0]), [Decimal(value) for value in fields[1:]], layout)
+    found = CANDLE.match(text)
+    if found is None:
+        return "number" if text.count(",") == len(CANDLE_HEADER) - 1 else "columns"
+    ts_ms, opened, high, low, close, volume = found.groups()
+    prices = price(opened), price(high), price(low), price(close)
+    return _checked(int(ts_ms), prices, Decimal(volume), layout)
 
 
-def _checked(ts_ms: int, numbers: list[Decimal], layout: Layout) -> Row | str:
-    opened, high, low, close, volume = numbers
+def _checked(ts_ms: int, prices: tuple[Decimal, ...], volume: Decimal, layout: Layout) -> Row | str:
+    opened, high, low, close = prices
     open_ms = ts_ms if layout.time == "open" else ts_ms - layout.timeframe_ms
+    if open_ms + layout.timeframe_ms > LATEST_MS:
+        return "time"
     if open_ms < 0 or open_ms % layout.timeframe_ms:
         return "off_grid"
     if low <= 0:
@@ -71,9 +89,9 @@ def validated(lines: Iterable[str], layout: Layout) -> Rows:
     their ids where there are any.
     """
     keeper = _Keeper(step_ms=1 if layout.trades is None else 0)
-    for number, text in enumerate(lines, start=2):
+    for line, text in enumerate(lines, start=2):
         if stripped := text.strip():
-            keeper.take(number, stripped, parse(stripped, layout))
+            keeper.take(line, stripped, parse(stripped, layout))
     return keeper.rows()
 
 

@@ -23,10 +23,11 @@ class Books:
         self._folder, self._brokers = state_dir / "data", brokers
 
     def equity(self, since_ms: int) -> Equity:
-        """Return the equity of all accounts together, from the last point before ``since_ms`` on."""
+        """Return the equity of all accounts together, from the last point before ``since_ms`` on; of more
+        than ``MOST_POINTS`` of an account the last ones."""
         query = (
-            "SELECT at_ms, equity FROM equity WHERE at_ms >= coalesce((SELECT max(at_ms) FROM equity"
-            " WHERE at_ms <= ?), 0) ORDER BY at_ms LIMIT ?"
+            "SELECT * FROM (SELECT at_ms, equity FROM equity WHERE at_ms >= coalesce((SELECT max(at_ms)"
+            " FROM equity WHERE at_ms <= ?), 0) ORDER BY at_ms DESC LIMIT ?) ORDER BY at_ms"
         )
         series = {b: self._rows(b, query, (since_ms, MOST_POINTS)) for b in self._brokers}
         series = {broker: rows for broker, rows in series.items() if rows}

@@ -41,6 +41,9 @@ TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS deliveries (
         channel TEXT NOT NULL, number INTEGER NOT NULL, urgent INTEGER NOT NULL,
         tried INTEGER NOT NULL DEFAULT 0, sent_ms INTEGER, PRIMARY KEY (channel, number)) WITHOUT ROWID""",
+    # Older programs gave what goes to the log only no letter, and what has none would never be dropped.
+    """INSERT INTO deliveries (channel, number, urgent, sent_ms) SELECT '', number, 0, at_ms FROM messages
+        WHERE number NOT IN (SELECT number FROM deliveries)""",
     "CREATE INDEX IF NOT EXISTS lines ON deliveries (channel, urgent DESC, number) WHERE sent_ms IS NULL",
     "CREATE INDEX IF NOT EXISTS unsent ON deliveries (number) WHERE sent_ms IS NULL",
     "CREATE INDEX IF NOT EXISTS sent ON deliveries (number) WHERE sent_ms IS NOT NULL",

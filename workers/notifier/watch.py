@@ -12,7 +12,7 @@ from loguru import logger
 from protocol.errors import ProtocolError
 from protocol.messages.stream import Role
 from workers.notifier import sight
-from workers.notifier.bot import TIMEOUT_S
+from workers.notifier.bot import TIMEOUT_S, WHOLE_TIMEOUT_S
 from workers.notifier.secrecy import cleaned, parts_of, quieten
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Wake
@@ -127,11 +127,13 @@ async def _trouble_with(url: str) -> str | None:
     import httpx
 
     try:
-        async with client:
-            answer = await client.get(url)
+        # What it says is not read: only that it answers counts, and some would go on talking for ever.
+        async with client, asyncio.timeout(WHOLE_TIMEOUT_S), client.stream("GET", url) as answer:
+            return None if answer.is_success else f"status {answer.status_code}"
+    except TimeoutError:
+        return "no answer in time"
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return cleaned(f"{type(error).__name__} {error}", *parts_of(url))
-    return None if answer.is_success else f"status {answer.status_code}"
 
 
 def _opened() -> httpx.AsyncClient:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from protocol.codec import EVENTS
 from protocol.journal import open_readonly, read_records
 from workers.paper._databases import opened
@@ -21,6 +23,8 @@ from workers.paper._replay_tree import ReplayTree
 LOOK_S: Final = 0.25
 """How often a run is looked at."""
 LAST_WORDS: Final = 12
+PLAIN: Final = frozenset({"time", "level", "process", "message", "symbol"})
+"""Keys of a log line that are no facts of its own."""
 STUCK: Final = frozenset({"parked", "held"})
 
 
@@ -71,6 +75,17 @@ def replay(tree: ReplayTree, state_dir: Path, *, hidden: bool = False) -> Result
     if root.returncode:
         raise Failure(f"the replay ended with exit status {root.returncode}\n{_last_words(console)}")
     return _result(tree, state_dir)
+
+
+def warnings(tree: ReplayTree, state_dir: Path) -> list[str]:
+    """Return what the feed had to say against the recording, each sentence once."""
+    found: dict[str, None] = {}
+    for line in (state_dir / "log" / f"{tree.feed}.jsonl").read_bytes().splitlines():
+        record = msgspec.json.decode(line)
+        if record["level"] == "WARNING":
+            facts = (f"{key}={record[key]}" for key in record if key not in PLAIN)
+            found.setdefault(" ".join([record["message"], *facts]))
+    return list(found)
 
 
 @contextmanager

@@ -16,8 +16,10 @@ from workers.paper._failure import FAILED, USAGE, Failure
 from workers.paper._sets import pair
 from workers.shared.exits import PersonMustLook
 from workers.strategy import champion_file
+from workers.strategy.api import Strategy
 from workers.strategy.champion import Champion, check, text_of
-from workers.strategy.loading import load, source_of
+from workers.strategy.loading import load
+from workers.strategy.source import Digests, source_of
 
 
 @click.group("champion")
@@ -25,8 +27,9 @@ def command() -> None:
     """Choose a strategy with its parameters for a market, and check that nobody has changed the choice.
 
     A champion is a JSON or TOML file with a fingerprint over its content and over the source of the
-    strategy. A tree file names it: champion = "btc.json" in [child.config] of the strategy. It is verified
-    at start and with every candle; a file that is missing, edited or made for another market ends the
+    strategy, with the files beside it that it imports. A tree file names it: champion = "btc.json" in
+    [child.config] of the strategy. It is verified at start and with every candle; a file that is missing,
+    edited or made for another market ends the
     strategy with exit code 78.
     """
 
@@ -68,6 +71,7 @@ def create(
         raise Failure(f"{file}: name a .json or a .toml file", USAGE)
     name = _relative(strategy, path)
     found = _loaded(name, dict(map(pair, sets)), path, USAGE)
+    source = _digests(found, path)
     champion = Champion(
         strategy=name,
         parameters=msgspec.to_builtins(found.parameters),
@@ -75,9 +79,10 @@ def create(
         timeframe=timeframe,
         provenance=provenance,
         created=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
-        source=champion_file.digest_of(source_of(type(found))),
+        source=source.own,
+        helpers=dict(source.helpers),
     ).sealed()
-    _checked(champion, champion.source, file)
+    _checked(champion, source, file)
     _write(path, champion, force=force)
     click.echo(f"{file}: {name} for {symbol} {timeframe}, fingerprint {champion.fingerprint[:16]}")
 
@@ -119,7 +124,7 @@ def show(*, file: str, as_json: bool) -> None:
 def _verified(file: str) -> Champion:
     champion, path = _read(file), Path(file)
     strategy = _loaded(champion.strategy, champion.parameters, path)
-    _checked(champion, champion_file.digest_of(source_of(type(strategy))), file)
+    _checked(champion, _digests(strategy, path), file)
     return champion
 
 
@@ -130,7 +135,14 @@ def _read(file: str) -> Champion:
         raise Failure(str(error), FAILED) from error
 
 
-def _checked(champion: Champion, source: str, file: str) -> None:
+def _digests(strategy: Strategy, path: Path) -> Digests:
+    try:
+        return champion_file.digests_of(source_of(type(strategy)), path)
+    except PersonMustLook as error:
+        raise Failure(str(error), FAILED) from error
+
+
+def _checked(champion: Champion, source: Digests, file: str) -> None:
     try:
         check(champion, source, file)
     except PersonMustLook as error:

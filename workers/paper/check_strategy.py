@@ -61,6 +61,8 @@ def command(*, strategy: str, data: str, restarts: int, seed: int, as_json: bool
     places = random.Random(seed).sample(range(1, len(candles)), min(restarts, len(candles) - 1))
     try:
         verdict = rehearse(make, candles, places, instrument)
+    except PersonMustLook as error:
+        raise Failure(str(error), FAILED) from error
     except ValueError as error:
         raise Failure(str(error), USAGE) from error
     click.echo(json.dumps({"strategy": name, **_object(verdict)}) if as_json else _text(name, verdict))

@@ -129,7 +129,8 @@ def command(
     books = broker_of(state_dir, broker)
     order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:
-        click.confirm(f"{_shown(order)}\nPlace this order with {books.stem}?", abort=True, err=True)
+        shown = _shown(order, expires_in)
+        click.confirm(f"{shown}\nPlace this order with {books.stem}?", abort=True, err=True)
     tell(books, PlaceOrder(order=order, expires_in_ms=expires_in), as_json=as_json)
 
 
@@ -177,7 +178,7 @@ def _symbol(books: Path) -> str:
     return marks[0]
 
 
-def _shown(order: Order) -> str:
+def _shown(order: Order, expires_in_ms: int | None) -> str:
     """Write an order for the eye: what is not said is left out."""
     lines = [f"  {order.side} {_size(order.size)} {order.symbol}, {order.kind.replace('_', ' ')}"]
     prices: dict[str, Decimal | Level | None] = {"limit": order.limit, "stop": order.stop}
@@ -189,6 +190,9 @@ def _shown(order: Order) -> str:
     flags.append(order.reduce_only and "reduce only")
     if words := [flag for flag in flags if flag]:
         lines.append(f"  {', '.join(words)}")
+    if expires_in_ms is not None:
+        seconds = Decimal(expires_in_ms) / 1000
+        lines.append(f"  expires {seconds:f} s after it is taken on, in time of the data")
     return "\n".join(lines)
 
 

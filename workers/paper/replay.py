@@ -15,7 +15,7 @@ from typing import Literal
 import click
 
 from workers.paper._failure import USAGE, Failure
-from workers.paper._replay_run import Result, replay
+from workers.paper._replay_run import Result, replay, warnings
 from workers.paper._replay_tree import Wishes, prepare
 
 
@@ -78,7 +78,11 @@ def command(
     """
     wishes = Wishes(_recording(file), speed, strategy, sets)
     with _fresh(state_dir) as folder, _stopped_in_order():
-        result = replay(prepare(wishes, config, folder), folder, hidden=state_dir is None)
+        tree = prepare(wishes, config, folder)
+        result = replay(tree, folder, hidden=state_dir is None)
+        told = warnings(tree, folder)
+    for warning in told:
+        click.echo(f"paper: {warning}", err=True)
     click.echo(json.dumps(_object(result)) if as_json else _text(result))
     if state_dir is not None:
         click.echo(f"paper: the books are kept in {state_dir}", err=True)

@@ -25,6 +25,12 @@ from workers.shared.waiting import WaitingTicks
 FIRST_CONTACT_ROOM: Final = 1
 """What is asked for before the core knows the input, and so cannot say how much room it has."""
 
+LITTLE_ROOM: Final = 100
+"""A question for fewer records than this may wait a little, for more room."""
+
+SPARING_S: Final = 0.02
+"""How long. A core that takes row by row would else ask for each of them, and be answered each time."""
+
 REPORT_S: Final = 30.0
 """How often a producer at least learns what is done with, so that it may forget it."""
 
@@ -60,6 +66,7 @@ class Consumer:
         self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
         self._done = self._reported = after
+        self._sparing, self._spare_until = False, 0.0
         self._subscriber = Subscriber(
             source, journal=journal, after=after, latest=ticking is not None, rewinds=rewinds
         )
@@ -103,9 +110,13 @@ class Consumer:
     def ask(self, now: float) -> None:
         """Ask for more of the past when there is room for it, and reason to."""
         room = self._core.room(self.source) if self._introduced else FIRST_CONTACT_ROOM
+        self._sparing = self._introduced is not None and room < LITTLE_ROOM and now < self._spare_until
+        if self._sparing:
+            return
         fetch = self._subscriber.poll(now, room) or self._report(now)
         if fetch is not None and self._past is not None:
             self._reported, self._report_at = self._done, now + REPORT_S
+            self._spare_until = now + SPARING_S
             journal = self._subscriber.journal or ""
             said = replace(fetch, reader=self._reader, done=self._done, journal=journal)
             self._past.send(STREAM_REQUEST.encode(said, stream=self.source))
@@ -146,7 +157,8 @@ class Consumer:
     @property
     def deadline(self) -> float:
         """When :meth:`ask` is wanted though nothing came."""
-        return self._subscriber.next_deadline
+        deadline = self._subscriber.next_deadline
+        return max(deadline, self._spare_until) if self._sparing else deadline
 
     def _report(self, now: float) -> Fetch | None:
         """A question that asks for next to nothing, to say how far we are."""

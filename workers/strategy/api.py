@@ -60,6 +60,13 @@ __all__ = [
 
 Stance = Literal["flat", "long", "short"]
 """A direction held."""
+MOST_LINES: Final = 100
+"""To the log in one evaluation."""
+LONGEST_LINE: Final = 16 * 1024
+"""In bytes; of a longer one the beginning is kept."""
+LONGEST_NAME: Final = 200
+TAKEN: Final = frozenset({"time", "level", "process", "message", "exception", "stream"})
+"""What the log itself says in each line; a fact of such a name gets an underscore."""
 Price = Quote | Trade | Mark
 """What :meth:`Strategy.on_tick` hears."""
 
@@ -142,7 +149,11 @@ class Position:
 
 class Log(Struct, frozen=True):
     """Where a strategy says what a person may want to read: the log of its process, with symbol and data
-    time."""
+    time.
+
+    Facts are kept as JSON has them, anything else by its ``repr``. Raises ValueError for more than
+    ``MOST_LINES`` in one evaluation.
+    """
 
     symbol: str = ""
     now_ms: int = 0
@@ -161,8 +172,18 @@ class Log(Struct, frozen=True):
         self._say("WARNING", message, facts)
 
     def _say(self, level: str, message: str, facts: dict[str, Any]) -> None:
+        if len(self.lines) >= MOST_LINES:
+            raise ValueError(f"more than {MOST_LINES} lines to the log in one evaluation; say less")
+        facts = {f"{name}_" if name in TAKEN else name: value for name, value in facts.items()}
         common = {"symbol": self.symbol, "at": iso_ms(self.now_ms)}
-        self.lines.append(LogLine(level, message, {**common, **facts}))
+        # Copied now: what the facts refer to may change, and must not fail, when the line is written.
+        told = msgspec.json.encode({**common, **facts}, enc_hook=repr)
+        kept = msgspec.json.decode(told) if len(told) <= LONGEST_LINE else {**common, "cut": _start(told)}
+        self.lines.append(LogLine(level, str(message)[:LONGEST_NAME], kept))
+
+
+def _start(told: bytes) -> str:
+    return told[:LONGEST_LINE].decode("utf-8", "ignore")
 
 
 NOWHERE: Final = Position()
@@ -217,8 +238,9 @@ class Strategy:
         """How many closed candles, the present one included, an evaluation needs (at least 2)."""
         return 2
 
-    def ready(self, context: Context, candle: Candle) -> bool:
-        """Whether :meth:`on_candle` can be asked yet; False makes the candle wait until the process is woken.
+    def ready(self, context: Context, candle: Candle | None) -> bool:
+        """Whether :meth:`on_candle` (``candle`` None: :meth:`on_interval`) can be asked yet; False makes it
+        wait until the process is woken.
 
         For strategies whose answer comes from elsewhere (``remote``); all others are ready.
         """

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 from workers.strategy.champion import Champion, UnfitChampion, check, check_market, parse
+from workers.strategy.source import Digests, Source
 
 Seen = tuple[int, int, int]
 
@@ -15,9 +15,11 @@ class ChampionFile:
     """One champion in use: a guard for the core. Looks at the files' dates, and into them when those
     change."""
 
-    def __init__(self, path: Path, champion: Champion, source: Path) -> None:
+    def __init__(self, path: Path, champion: Champion, source: Source) -> None:
         self._path, self._champion, self._source = path, champion, source
-        self._seen: tuple[Seen, Seen] | None = None
+        folder = source.own.parent
+        self._files = (path, source.own, *(folder / name for name in champion.helpers))
+        self._seen: tuple[Seen, ...] | None = None
         self.verify()
 
     def fits(self, symbol: str, timeframe: str) -> None:
@@ -26,11 +28,11 @@ class ChampionFile:
 
     def verify(self) -> None:
         """Raise UnfitChampion when the file, or the strategy's source, is not what it was."""
-        now = (_seen(self._path, self._path), _seen(self._source, self._path))
+        now = tuple(_seen(file, self._path) for file in self._files)
         if now == self._seen:
             return
         found = read(self._path)
-        check(found, digest_of(self._source), str(self._path))
+        check(found, digests_of(self._source, self._path), str(self._path))
         if found != self._champion:
             raise UnfitChampion(str(self._path), "another one was put in its place while it was in use")
         self._seen = now
@@ -58,9 +60,12 @@ def find(path: Path, symbol: str | None, timeframe: str | None) -> Path:
     raise UnfitChampion(str(path), problem)
 
 
-def digest_of(source: Path) -> str:
-    """Return the SHA-256 of a strategy's file."""
-    return hashlib.sha256(source.read_bytes()).hexdigest()
+def digests_of(source: Source, champion: Path) -> Digests:
+    """Return the digests of a strategy's files. Raises UnfitChampion when one cannot be read."""
+    try:
+        return source.digests()
+    except OSError as error:
+        raise UnfitChampion(str(champion), f"{error.filename} cannot be read ({error.strerror})") from error
 
 
 def _seen(path: Path, champion: Path) -> Seen:

@@ -14,7 +14,8 @@ from workers.strategy.champion_file import ChampionFile
 from workers.strategy.config import DEFAULT, StrategyConfig
 from workers.strategy.fingerprint import of_parameters
 from workers.strategy.guard import UNGUARDED, Guard
-from workers.strategy.loading import load, source_of
+from workers.strategy.loading import load
+from workers.strategy.source import source_of
 
 Facts = tuple[tuple[str, object], ...]
 

@@ -51,7 +51,9 @@ class StrategyConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"min_confidence must be from 0 to 1, found {self.min_confidence}")
         if len(set(self.inputs)) < len(self.inputs):
             raise ValueError(f"inputs name one of {', '.join(self.inputs)} twice")
-        self.interval_ms, self.keep_signals_ms  # noqa: B018 they raise for what is no duration
+        self.keep_signals_ms  # noqa: B018 it raises for what is no duration
+        if self.interval and not self.interval_ms and seconds("interval", self.interval):
+            raise ValueError(f"interval must be 1ms or longer, or 0s for none, found {self.interval!r}")
 
     @property
     def interval_ms(self) -> int:

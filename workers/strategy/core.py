@@ -13,12 +13,10 @@ recording until the broker has said that row n is done, and hears the fills of n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from protocol.codec import ACCOUNT, MARKET
 from protocol.messages.market import Candle, End
@@ -28,25 +26,26 @@ from protocol.messages.trading import Fill, OrderChanged, Through
 from workers.shared.core import LogLine, Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
-from workers.strategy.api import Context, Log, Price, Strategy
+from workers.strategy.api import Context, Price, Strategy
+from workers.strategy.asking import Asking, Question
 from workers.strategy.desk import Desk, Settings
-from workers.strategy.evaluation import Failure, Wish, asked, told
 from workers.strategy.guard import UNGUARDED, Guard
+from workers.strategy.horizon import Horizon
 from workers.strategy.inputs import Inputs
-from workers.strategy.moment import Moment, at_close, at_interval, at_price
+from workers.strategy.interval import Interval
+from workers.strategy.moment import LATE_MS, Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
 from workers.strategy.rows import Lane
-from workers.strategy.state import VERSION, BadSnapshot, StrategyState, UnreadableState, decode, encode
+from workers.strategy.snapshot import given_back, snapshot_of
+from workers.strategy.state import VERSION, StrategyState, UnreadableState, decode, encode
 from workers.strategy.troubles import Troubles
-from workers.strategy.watch import Watch
+from workers.strategy.wishes import Wish
 
 __all__ = ["Settings", "StrategyCore"]
 
 ROWS_PER_STEP: Final = 500
 AT_LEAST: Final = 2
 """Fewer candles are no history, whatever the strategy says."""
-
-Question = Callable[[Context], Any]
 
 
 @dataclass(frozen=True)
@@ -82,10 +81,10 @@ class StrategyCore:
         self._troubles = Troubles(
             kept.tally, warn_at=settings.max_consecutive_errors, budget=settings.error_budget
         )
-        self._account_through, self._cycle_ms = kept.account_through, kept.cycle_ms
-        self._now, self._at_ms, self._cycle_at = 0.0, 0, float("inf")
-        self._ticks = 0
-        self._asks = type(strategy).ready is not Strategy.ready
+        self._asking = Asking(settings.child, strategy, self._desk, kept.book, self._troubles, around.guard)
+        self._interval = Interval(settings.interval_ms, kept.cycle_ms)
+        self._horizon = Horizon(kept.account_through, kept.done_row)
+        self._now, self._at_ms, self._ticks = 0.0, 0, 0
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -116,14 +115,13 @@ class StrategyCore:
 
     def advance(self, now: float, at_ms: int) -> None:
         """Learn the time; the interval of live markets counts by it."""
-        if not self._at_ms and self._settings.interval_ms:
-            self._cycle_at = now + self._settings.interval_ms / 1000
+        self._interval.begin(now)
         self._now, self._at_ms = now, at_ms
 
     @property
     def deadline(self) -> float | None:
         """When the interval is over; None on recordings, where it is counted in time of the data."""
-        return None if self._inputs.lockstep or not self._settings.interval_ms else self._cycle_at
+        return None if self._inputs.lockstep else self._interval.deadline
 
     def step(self) -> Step | None:
         """Evaluate what is here; None when there is nothing to do. Raises when the errors are too many."""
@@ -176,23 +174,17 @@ class StrategyCore:
             made.cursors[inputs.account] = record.seq
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
-                self._account_through = message.row
+                self._horizon.heard(message)
             elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
                 self._kept.book.heard(message)
                 if isinstance(message, Fill):
                     self._tell_fill(message, made)
 
     def _tell_fill(self, fill: Fill, made: Produced) -> None:
-        watch = self._desk.watches.get(fill.symbol)
-        if watch is None:
-            return
-        context = self._context(watch, fill.at_ms, made)
-        failure = told(partial(self._strategy.on_fill, context, fill))
-        if failure is not None:
-            facts = {"symbol": fill.symbol, "at": iso_ms(fill.at_ms), "fill_id": fill.fill_id}
+        if (watch := self._desk.watches.get(fill.symbol)) is not None:
             # The fills of a row are heard before the row itself.
             row = self._row_now + 1 if self._inputs.lockstep else self._row_now
-            self._failed(failure, facts, row, fill.at_ms, made)
+            self._asking.tell_fill(fill, watch, row, made)
 
     def _take_rows(self, made: Produced) -> None:
         rows = self._inputs.rows
@@ -200,7 +192,7 @@ class StrategyCore:
             lane = rows.next()
             if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
                 break
-            if self._asks and not self._answered(lane, made):
+            if self._asking.waits and not self._answered(lane, made):
                 break
             self._row(lane, made)
         self._tell_through(made)
@@ -230,18 +222,26 @@ class StrategyCore:
         self._tally.last_candle_ms = candle.open_ms
         if moment.watch.full:
             self._tally.evaluations += 1
-            wishes = self._asked(lambda context: self._strategy.on_candle(context, candle), moment, made)
+            wishes = self._asking.ask(lambda context: self._strategy.on_candle(context, candle), moment, made)
             if wishes is not None:
                 self._heard(wishes, moment, made)
 
     def _answered(self, lane: Lane, made: Produced) -> bool:
         """Whether the strategy can be asked about the next row; it may have to ask somebody first."""
-        watch, message = self._inputs.watches[lane.source], MARKET.decode(lane.queue[0].body)
-        if not isinstance(message, Candle) or self._inputs.rows.over or not watch.completes(message):
+        watch, record = self._inputs.watches[lane.source], lane.queue[0]
+        message = MARKET.decode(record.body)
+        if self._inputs.rows.over:
             return True
-        context = self._context(watch, message.close_ms, made)
-        history = (*context.history, message)[-watch.length :]
-        return self._strategy.ready(msgspec.structs.replace(context, history=history), message)
+        row = self._row_now + 1
+        closes = message if isinstance(message, Candle) and watch.newer(message) else None
+        if closes is not None and watch.completes(closes):
+            moment = at_close(watch, row, closes, self._live_ms)
+            if not self._asking.ready(moment, closes, closes, made):
+                return False
+        cycles = self._inputs.lockstep and lane.leads and self._interval.due_in_data(record.at_ms)
+        if not cycles or not (watch.full or (closes is not None and watch.completes(closes))):
+            return True
+        return self._asking.ready(at_interval(watch, row, record.at_ms), None, closes, made)
 
     def _take_prices(self, made: Produced) -> None:
         inputs = self._inputs
@@ -259,20 +259,22 @@ class StrategyCore:
     # --- the interval ---------------------------------------------------------------------------
 
     def _recorded_cycle(self, moment: Moment, made: Produced) -> None:
-        """On recordings the interval counts time of the data: at most one cycle a row."""
-        interval = self._settings.interval_ms
-        if not interval or not self._inputs.lockstep:
-            return
-        if self._cycle_ms is None or moment.at_ms >= self._cycle_ms + interval:
-            self._cycle_ms = moment.at_ms
+        if self._inputs.lockstep and self._interval.take_in_data(moment.at_ms):
             self._cycle(moment, made)
 
     def _take_cycle(self, made: Produced) -> None:
         leading = self._inputs.leading
-        if self._inputs.lockstep or self._now < self._cycle_at or leading is None:
+        if self._inputs.lockstep or leading is None:
             return
-        self._cycle_at = self._now + self._settings.interval_ms / 1000
-        self._cycle(at_interval(leading, self._row_now, self._at_ms), made)
+        since_ms = self._interval.due(self._now, self._at_ms)
+        if since_ms is None:
+            return
+        late = self._at_ms - since_ms > max(self._settings.interval_ms, LATE_MS)
+        moment = at_interval(leading, self._row_now, since_ms, late=late)
+        if self._asking.waits and leading.full and not self._asking.ready(moment, None, None, made):
+            return
+        self._interval.take(self._now)
+        self._cycle(moment, made)
 
     def _cycle(self, moment: Moment, made: Produced) -> None:
         made.cycled = made.changed = True
@@ -280,32 +282,13 @@ class StrategyCore:
             self._tally.evaluations += 1
             self._at_once(self._strategy.on_interval, moment, made)
 
-    # --- user code ------------------------------------------------------------------------------
+    # --- what user code wants -------------------------------------------------------------------
 
     def _at_once(self, question: Question, moment: Moment, made: Produced) -> None:
         """Ask between candles: only what is wanted, or fails, is worth a commit."""
-        wishes = self._asked(question, moment, made)
+        wishes = self._asking.ask(question, moment, made)
         if wishes:
             self._heard(wishes, moment, made)
-
-    def _asked(self, question: Question, moment: Moment, made: Produced) -> tuple[Wish, ...] | None:
-        """Put a question to user code; None when it failed, which is dealt with then."""
-        self._around.guard.verify()
-        said = asked(partial(question, self._context(moment.watch, moment.at_ms, made)))
-        if not isinstance(said, Failure) and said and (objection := self._desk.objection(said)):
-            said = Failure(objection, objection)
-        if isinstance(said, Failure):
-            made.changed = True
-            self._failed(said, moment.facts(), moment.row, moment.at_ms, made)
-            return None
-        return said
-
-    def _failed(
-        self, failure: Failure, facts: Mapping[str, Any], row: int, at_ms: int, made: Produced
-    ) -> None:
-        made.logs += self._troubles.failed(failure, facts)
-        if (last_word := self._troubles.last_word(self._settings.child, row, at_ms)) is not None:
-            made.outputs.append(last_word)
 
     def _heard(self, wishes: tuple[Wish, ...], moment: Moment, made: Produced) -> None:
         if self._tally.failing:
@@ -314,23 +297,9 @@ class StrategyCore:
         if wishes:
             made.changed = True
             self._desk.decide(wishes, moment, made)
+            self._horizon.asked(moment.row)
         elif self._settings.verbose:
             made.logs.append(LogLine("DEBUG", "evaluation", {**moment.facts(), "action": "hold"}))
-
-    def _context(self, watch: Watch, now_ms: int, made: Produced) -> Context:
-        symbol, book = watch.role.symbol, self._kept.book
-        return Context(
-            symbol=symbol,
-            timeframe=watch.role.timeframe,
-            instrument=watch.role.instrument,
-            history=watch.candles,
-            now_ms=now_ms,
-            position=book.position(symbol, follows=self._desk.follows),
-            orders=book.at_rest(symbol),
-            log=Log(symbol, now_ms, made.logs),
-            symbols=tuple(self._desk.watches),
-            other=lambda other: self._context(self._desk.watches[other], now_ms, made),
-        )
 
     # --- what is kept ---------------------------------------------------------------------------
 
@@ -351,13 +320,10 @@ class StrategyCore:
         for source, watch in self._inputs.watches.items():
             kept.markets[source] = watch.kept()
         kept.done_row = rows.done_row
-        kept.account_through, kept.cycle_ms = self._account_through, self._cycle_ms
+        kept.account_through, kept.cycle_ms = self._horizon.through, self._interval.last_ms
         kept.tally.last_heartbeat_ms = self._at_ms or kept.tally.last_heartbeat_ms
-        try:
-            kept.snapshot = self._strategy.snapshot()
-            return encode(kept)
-        except Exception as error:
-            raise BadSnapshot(self._name, error) from error
+        kept.snapshot = snapshot_of(self._strategy)
+        return encode(kept)
 
     def _restore(self, kept: StrategyState) -> None:
         """Give the strategy back what it knew; another strategy begins with what the market was."""
@@ -369,7 +335,7 @@ class StrategyCore:
                 f"{self._strategy.version}"
             )
             raise UnreadableState(self._settings.child, problem)
-        failure = told(partial(self._strategy.restore, dict(kept.snapshot)))
+        failure = given_back(self._strategy, kept.snapshot)
         if failure is not None:
             problem = f"{self._name} does not take its snapshot back ({failure.error})"
             raise UnreadableState(self._settings.child, problem)
@@ -388,9 +354,9 @@ class StrategyCore:
 
     def _waits_for_fills(self, lane: Lane) -> bool:
         inputs = self._inputs
-        if inputs.account is None or not inputs.lockstep or lane is not inputs.rows.leading:
+        if inputs.account is None or not inputs.lockstep or inputs.rows.over:
             return False
-        return lane.queue[0].seq > self._account_through
+        return not self._horizon.allows(inputs.rows.row_of(lane))
 
 
 def _iso(time_ms: int | None) -> str | None:

@@ -13,13 +13,13 @@ from workers.shared.core import LogLine
 from workers.shared.log import iso_ms
 from workers.strategy.api import Intent, Withdraw
 from workers.strategy.book import Book
-from workers.strategy.evaluation import Wish
 from workers.strategy.moment import Moment
 from workers.strategy.orders import DIRECTION, Decision, allowed, cancels_for, orders_for
 from workers.strategy.produced import Produced
 from workers.strategy.state import Tally
 from workers.strategy.tables import stored, swept
 from workers.strategy.watch import Watch
+from workers.strategy.wishes import Wish
 
 DAY_MS: Final = 86_400_000
 

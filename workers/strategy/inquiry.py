@@ -42,31 +42,35 @@ def _nobody() -> None:
 
 
 class Inquiry:
-    """One question at a time. ``on_asked`` is called when there is a new one."""
+    """Questions in the order in which they were asked. ``on_asked`` is called when there is a new one."""
 
     def __init__(self) -> None:
-        self.open: Question | None = None
         self.on_asked: Callable[[], None] = _nobody
-        self._reply: tuple[str, Reply] | None = None
+        self._open: dict[str, Question] = {}
+        self._replies: dict[str, Reply] = {}
+
+    @property
+    def open(self) -> Question | None:
+        """The question that was asked first and has no reply yet."""
+        return next(iter(self._open.values()), None)
 
     def has(self, key: str) -> bool:
         """Whether the reply to this question is here."""
-        return self._reply is not None and self._reply[0] == key
+        return key in self._replies
 
     def ask(self, question: Question) -> None:
         """Ask; harmless when repeated."""
-        if self.open is None or self.open.key != question.key:
-            self.open = question
+        if question.key not in self._open:
+            self._open[question.key] = question
             self.on_asked()
 
     def answer(self, key: str, reply: Reply) -> None:
-        """Bring the reply; one to an older question is dropped."""
-        if self.open is not None and self.open.key == key:
-            self.open, self._reply = None, (key, reply)
+        """Bring the reply; one to a question that nobody asked is dropped."""
+        if self._open.pop(key, None) is not None:
+            self._replies[key] = reply
 
     def take(self, key: str) -> Reply:
         """Take the reply out. Raises LookupError when it is not here."""
-        if self._reply is None or self._reply[0] != key:
+        if key not in self._replies:
             raise LookupError(f"no reply to {key}")
-        reply, self._reply = self._reply[1], None
-        return reply
+        return self._replies.pop(key)

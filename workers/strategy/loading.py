@@ -14,6 +14,7 @@ from typing import Any, Final
 from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy, StrategyParameters
 from workers.strategy.donchian import Donchian
+from workers.strategy.evaluation import in_words
 from workers.strategy.ma_cross import MaCross
 from workers.strategy.remote import Remote
 from workers.strategy.rsi_reversal import RsiReversal
@@ -33,6 +34,7 @@ CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "snapshot": (),
     "restore": ("snapshot",),
 }
+LONGEST_WARMUP: Final = 100_000
 
 
 class BadStrategy(BadConfig):
@@ -53,10 +55,14 @@ def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) 
     try:
         strategy = kind(checked)
         length, held = strategy.warmup, getattr(strategy, "parameters", None)
-    except Exception as error:
-        raise BadStrategy(key=key, found=name, problem=f"its constructor raised {_told(error)}") from error
-    if not isinstance(length, int) or isinstance(length, bool):
-        raise BadStrategy(key=key, found=name, problem=f"its warmup is {length!r}, not a number of candles")
+    except BaseException as error:
+        raise BadStrategy(key=key, found=name, problem=f"its constructor raised {in_words(error)}") from error
+    if type(length) is not int or length > LONGEST_WARMUP:
+        problem = f"its warmup is {length!r}; allowed: a number of candles up to {LONGEST_WARMUP}"
+        raise BadStrategy(key=key, found=name, problem=problem)
+    if type(strategy.version) is not int:
+        problem = f"its version is {strategy.version!r}; allowed: a whole number"
+        raise BadStrategy(key=key, found=name, problem=problem)
     if not isinstance(held, StrategyParameters):
         raise BadStrategy(
             key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
@@ -91,11 +97,6 @@ def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
     return f"{name}:{found[0]}"
 
 
-def source_of(kind: type[Strategy]) -> Path:
-    """Return the file that a strategy's class stands in."""
-    return Path(inspect.getfile(kind))
-
-
 def _own(name: str, key: str, folder: Path) -> type[Strategy]:
     where, separator, class_name = name.rpartition(":")
     if not separator or not where or not class_name:
@@ -118,8 +119,8 @@ def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
         raise BadStrategy(key=key, found=name, problem=f"no such file: {folder / where}") from error
     except ModuleNotFoundError as error:
         raise BadStrategy(key=key, found=name, problem=f"{error}; install it, or name a .py file") from error
-    except (Exception, SystemExit) as error:
-        raise BadStrategy(key=key, found=name, problem=f"importing it raised {_told(error)}") from error
+    except BaseException as error:
+        raise BadStrategy(key=key, found=name, problem=f"importing it raised {in_words(error)}") from error
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -134,7 +135,3 @@ def _from_file(path: Path) -> ModuleType:
     sys.modules[spec.name] = module  # dataclasses and msgspec look their module up
     spec.loader.exec_module(module)
     return module
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

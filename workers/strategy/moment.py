@@ -51,9 +51,9 @@ def at_price(watch: Watch, row: int, price: Price, nth: int, now_ms: int) -> Mom
     return Moment(watch, row, price.at_ms, f"tick.{price.at_ms}.{now_ms}.{nth}", price=_seen(price))
 
 
-def at_interval(watch: Watch, row: int, at_ms: int) -> Moment:
-    """Return the moment at which an interval was over."""
-    return Moment(watch, row, at_ms, f"every.{at_ms}")
+def at_interval(watch: Watch, row: int, at_ms: int, *, late: bool = False) -> Moment:
+    """Return the moment at which an interval was over; ``late``: the answer took too long."""
+    return Moment(watch, row, at_ms, f"every.{at_ms}", late=late)
 
 
 def _seen(price: Price) -> Decimal:

@@ -20,12 +20,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from protocol.messages.market import Candle, Instrument
+from workers.shared.exits import PersonMustLook
 from workers.strategy.api import Context, Intent, Position, Stance, Strategy, Withdraw
-from workers.strategy.evaluation import Failure, Wish, asked
+from workers.strategy.evaluation import Failure, asked
 from workers.strategy.orders import DIRECTION
+from workers.strategy.snapshot import given_back, snapshot_of
+from workers.strategy.wishes import Wish
 
 Make = Callable[[], Strategy]
 AT_LEAST: Final = 2
@@ -63,6 +64,17 @@ class Verdict:
         return not self.differences and not self.errors
 
 
+class RefusedSnapshot(PersonMustLook):
+    """A strategy does not take back what it wanted kept: its process could not be started again."""
+
+    def __init__(self, strategy: str, error: str) -> None:
+        super().__init__(strategy, error)
+        self.strategy, self.error = strategy, error
+
+    def __str__(self) -> str:
+        return f"{self.strategy} does not take its snapshot back ({self.error}); correct restore or snapshot"
+
+
 @dataclass
 class _Played:
     """What a way said at each candle (None: not asked), and the position before it."""
@@ -74,8 +86,8 @@ class _Played:
 def rehearse(
     make: Make, candles: Sequence[Candle], restarts: Collection[int], instrument: Instrument
 ) -> Verdict:
-    """Play all ways. Raises ValueError for a recording too short to tell; whatever ``make`` raises gets
-    out."""
+    """Play all ways. Raises ValueError for a recording too short to tell, BadSnapshot and RefusedSnapshot;
+    whatever ``make`` raises gets out."""
     length = max(make().warmup, AT_LEAST)
     if len(candles) < NEEDED_WINDOWS * length:
         need = f"{NEEDED_WINDOWS} times the warm-up of {length} is needed"
@@ -127,8 +139,9 @@ def _play(
 
 def _restarted(old: Strategy, new: Strategy) -> Strategy:
     """Hand over as a process does: through bytes."""
-    kept = msgspec.msgpack.decode(msgspec.msgpack.encode(old.snapshot()))
-    new.restore(kept)
+    failure = given_back(new, snapshot_of(old))
+    if failure is not None:
+        raise RefusedSnapshot(type(new).__qualname__, failure.error)
     return new
 
 

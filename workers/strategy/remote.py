@@ -1,6 +1,7 @@
-"""The strategy ``remote``: an HTTP service evaluates each candle. Pure: questions out, replies in.
+"""The strategy ``remote``: an HTTP service evaluates. Pure: questions out, replies in.
 
-It is asked with ``POST url`` and a JSON object, and answers with one:
+It is asked with each candle, and with ``interval`` whenever that is over: ``POST url`` and a JSON object,
+which it answers with one:
 
 ```
 {"symbol": "BTC/USDT", "timeframe": "1m", "at": "2026-11-20T07:00:00.000Z", "position": "flat",
@@ -117,7 +118,8 @@ class Answer(Struct, frozen=True):
 
 
 class Remote(Strategy):
-    """Asks with each candle; the candle waits for the answer. An answer may name its champion."""
+    """Asks with each candle, and whenever the interval is over; what it asks about waits for the answer. An
+    answer may name its champion."""
 
     Parameters: ClassVar[type[StrategyParameters]] = RemoteParameters
     parameters: RemoteParameters
@@ -131,9 +133,9 @@ class Remote(Strategy):
         """As many candles as the service is shown."""
         return self.parameters.candles
 
-    def ready(self, context: Context, candle: Candle) -> bool:
-        """Whether the answer for this candle is here; asks for it when it is not."""
-        key = _key(candle)
+    def ready(self, context: Context, candle: Candle | None) -> bool:
+        """Whether the answer is here; asks for it when it is not."""
+        key = _key(context, candle)
         if self.inquiry.has(key):
             return True
         self.inquiry.ask(Question(key, self._question(context)))
@@ -141,7 +143,14 @@ class Remote(Strategy):
 
     def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
         """Act on the answer. Raises NoAnswer, or UnfitAnswer, which ends the process."""
-        reply = self.inquiry.take(_key(candle))
+        return self._answered(_key(context, candle))
+
+    def on_interval(self, context: Context) -> list[Intent]:
+        """Act on the answer, as at a candle."""
+        return self._answered(_key(context, None))
+
+    def _answered(self, key: str) -> list[Intent]:
+        reply = self.inquiry.take(key)
         if isinstance(reply, Unanswered):
             raise NoAnswer(reply.why)
         try:
@@ -176,5 +185,8 @@ def _plain(candle: Candle) -> dict[str, str]:
     return {"open_time": iso_ms(candle.open_ms), **amounts}
 
 
-def _key(candle: Candle) -> str:
+def _key(context: Context, candle: Candle | None) -> str:
+    """Name a moment: that of a candle, or (None) of an interval."""
+    if candle is None:
+        return f"{context.symbol} {context.timeframe} every.{context.now_ms}"
     return f"{candle.symbol} {candle.timeframe} {candle.open_ms}.{candle.nth}"

@@ -73,11 +73,17 @@ class Rows:
 
     def pop(self, lane: Lane, *, ended: bool) -> int:
         """Take the first row of ``lane`` out; returns the leading row that it belongs to."""
-        record = lane.queue.popleft()
+        row = self.row_of(lane)
+        lane.queue.popleft()
         lane.ended = ended
         if lane.leads:
-            self.done_row = record.seq
-            return record.seq
+            self.done_row = row
+        return row
+
+    def row_of(self, lane: Lane) -> int:
+        """Return the leading row that the first row of ``lane`` belongs to."""
+        if lane.leads:
+            return lane.queue[0].seq
         return self.done_row + 1 if self.lockstep and not self.over else self.done_row
 
     def finished_row(self) -> int | None:

@@ -63,15 +63,15 @@ class RsiReversal(Strategy):
     def _said(self, before: Decimal, now: Decimal, context: Context) -> list[Intent]:
         parameters, direction = self.parameters, context.position.direction
         if before < parameters.oversold <= now:
-            reason = f"RSI {now:.4g} came back above {parameters.oversold}"
+            reason = f"RSI {now:.2f} came back above {parameters.oversold}"
             return [Intent("enter_long", _confidence(parameters.oversold - before), (reason,))]
         if before > parameters.overbought >= now:
-            reason = f"RSI {now:.4g} came back below {parameters.overbought}"
+            reason = f"RSI {now:.2f} came back below {parameters.overbought}"
             return [Intent("enter_short", _confidence(before - parameters.overbought), (reason,))]
         if (direction == "long" and now >= parameters.middle) or (
             direction == "short" and now <= parameters.middle
         ):
-            return [Intent("exit", reasons=(f"RSI {now:.4g} reached the middle",))]
+            return [Intent("exit", reasons=(f"RSI {now:.2f} reached the middle",))]
         return []
 
     def snapshot(self) -> dict[str, Any]:

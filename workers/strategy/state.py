@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from workers.shared.exits import PersonMustLook
 from workers.strategy.book import Book
+from workers.strategy.snapshot import NOTHING
 
 VERSION: Final = 2
 
@@ -45,7 +45,7 @@ class StrategyState(msgspec.Struct, kw_only=True):
     version: int = 1
     strategy: str = ""
     strategy_version: int = 1
-    snapshot: Mapping[str, Any] = {}
+    snapshot: msgspec.Raw = NOTHING
     tally: Tally = msgspec.field(default_factory=Tally)
     book: Book = msgspec.field(default_factory=Book)
     markets: dict[str, Watched] = msgspec.field(default_factory=dict)
@@ -69,20 +69,6 @@ class UnreadableState(PersonMustLook):
         return (
             f"data/{self.child}.db in the state directory: {self.problem}; undo the change, set"
             f" {self.child}.discard_snapshot = true, or begin afresh with another state directory"
-        )
-
-
-class BadSnapshot(PersonMustLook):
-    """What the strategy knows cannot be kept: going on would forget it at the next restart."""
-
-    def __init__(self, strategy: str, error: Exception) -> None:
-        super().__init__(strategy, error)
-        self.strategy, self.error = strategy, error
-
-    def __str__(self) -> str:
-        return (
-            f"{self.strategy}.snapshot: {type(self.error).__name__}: {self.error}; return plain values only"
-            " (numbers, strings, lists, dicts), then restart the strategy"
         )
 
 

@@ -33,18 +33,20 @@ class Watch:
     def take(self, candle: Candle, body: Raw) -> bool:
         """Add a candle, the oldest one goes when there are enough; False: it is not newer than the last
         one."""
-        moment = (candle.open_ms, candle.nth)
-        if moment <= self._newest:
+        if not self.newer(candle):
             return False
-        self._newest = moment
+        self._newest = (candle.open_ms, candle.nth)
         self._candles.append(candle)
         self._bodies.append(body)
         return True
 
     def completes(self, candle: Candle) -> bool:
         """Whether there would be enough for an evaluation with ``candle``."""
-        newer = (candle.open_ms, candle.nth) > self._newest
-        return newer and len(self._candles) >= self.length - 1
+        return self.newer(candle) and len(self._candles) >= self.length - 1
+
+    def newer(self, candle: Candle) -> bool:
+        """Whether it comes after all that were taken."""
+        return (candle.open_ms, candle.nth) > self._newest
 
     @property
     def full(self) -> bool:

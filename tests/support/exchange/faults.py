@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from tests.support.exchange.capture import Frame
 
@@ -22,7 +24,11 @@ class Faults:
     new connections are turned away. ``shutdown_after``: after so many frames the exchange says that it
     goes away. ``out_of_order``: of every two frames the second comes first. ``burst_s``: frames are kept
     back so long, then come all at once. ``skew_ms``: the exchange's clock is so far ahead of ours; its script
-    and its answers go by it (``LocalExchange.clock_ms``).
+    and its answers go by it (``LocalExchange.clock_ms``). ``paired``: two candles come in one frame, where
+    the exchange's form has a list for them. ``candleless``: candles were subscribed to and never come, while
+    the rest does. ``untrusted``: a server with TLS shows a certificate that nobody trusts. ``nameless``: its
+    name does not resolve (``names``). Whoever is connected when new connections become impossible loses
+    theirs.
     """
 
     garbage: bool = False
@@ -39,6 +45,36 @@ class Faults:
     out_of_order: bool = False
     burst_s: float = 0.0
     skew_ms: int = 0
+    paired: bool = False
+    candleless: bool = False
+    untrusted: bool = False
+    nameless: bool = False
+
+    @property
+    def wrong(self) -> dict[str, Any]:
+        """What is not as it should be."""
+        values = {field.name: (field.default, getattr(self, field.name)) for field in fields(self)}
+        return {name: value for name, (well, value) in values.items() if value != well}
+
+    @property
+    def deaf(self) -> bool:
+        """Whether nothing is read."""
+        return not self.pong or self.silence == "half-open"
+
+    @property
+    def shut(self) -> bool:
+        """Whether nobody can connect."""
+        return self.refuse or self.untrusted or self.nameless
+
+
+def together(several: Iterable[Faults]) -> Faults:
+    """Return all of them at once. Raises ValueError for two that set the same."""
+    found: dict[str, Any] = {}
+    for faults in several:
+        if not found.keys().isdisjoint(faults.wrong):
+            raise ValueError(f"{faults} cannot be beside {found}")
+        found |= faults.wrong
+    return Faults(**found)
 
 
 GARBAGE = (
@@ -51,6 +87,11 @@ GARBAGE = (
     "9" * 5000,
     '{"stream":1,"data":2}',
 )
+
+
+def is_candle(frame: Frame) -> bool:
+    """Whether a frame holds a candle, in the forms that are compared by their text: Binance's and Bybit's."""
+    return any(word in frame.text.replace(" ", "") for word in ('"e":"kline"', '"topic":"kline'))
 
 
 def spoiled(frame: Frame, number: int, faults: Faults) -> tuple[Frame, ...]:
@@ -73,6 +114,29 @@ class Shuffle:
         if held is not None:
             return (frame, held)
         if faults.out_of_order:
+            self._held = frame
+            return ()
+        return (frame,)
+
+
+class Pairs:
+    """Sends every two candles of a connection in one frame while the fault lasts; none is lost.
+
+    For exchanges whose frames name a ``topic`` and hold a list as ``data`` (Bybit).
+    """
+
+    def __init__(self) -> None:
+        self._held: Frame | None = None
+
+    def joined(self, frame: Frame, faults: Faults) -> tuple[Frame, ...]:
+        """Return what is sent now."""
+        if '"topic":"kline' not in frame.text:
+            return (frame,)
+        held, self._held = self._held, None
+        if held is not None:
+            first, second = json.loads(held.text), json.loads(frame.text)
+            return (replace(frame, text=json.dumps({**second, "data": first["data"] + second["data"]})),)
+        if faults.paired:
             self._held = frame
             return ()
         return (frame,)

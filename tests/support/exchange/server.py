@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from tests.support.exchange.capture import Frame
-from tests.support.exchange.faults import Faults, Shuffle, spoiled
+from tests.support.exchange.faults import Faults, Pairs, Shuffle, is_candle, spoiled
 
 Script = Callable[[str], AsyncIterator[Frame]]
 """What a connection of this path gets, after it has said something; each frame when its time has come."""
@@ -29,14 +29,27 @@ Reply = Callable[[str], str | None]
 """What is answered to a frame of the client."""
 
 
+def now_ms() -> int:
+    """Return UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
 def no_reply(_frame: str) -> str | None:
     """Answer nothing."""
     return None
 
 
+HERE = Path(__file__).parent
+TRUSTED = HERE / "trusted.pem"
+"""The certificate of a server with ``tls``: whoever is to trust it finds it under SSL_CERT_FILE."""
+
+
 @dataclass
 class LocalExchange:
-    """A running server. ``faults`` may be changed at any time."""
+    """A running server. ``faults`` may be changed at any time. ``tls``: it is reached by its name only.
+
+    ``wall_ms`` is its clock when that is not skewed.
+    """
 
     script: Script
     rest: Rest = lambda _path, _query: None
@@ -49,22 +62,23 @@ class LocalExchange:
     standing: set[ServerConnection] = field(default_factory=set)
     port: int = 0
     tls: bool = False
+    wall_ms: Callable[[], int] = now_ms
     _server: Server | None = None
 
     @property
     def ws_url(self) -> str:
         """The address for the feed's ``ws_url``."""
-        return f"ws://127.0.0.1:{self.port}"
+        return f"wss://localhost:{self.port}" if self.tls else f"ws://127.0.0.1:{self.port}"
 
     @property
     def rest_url(self) -> str:
         """The address for the feed's ``rest_url``."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     @property
     def clock_ms(self) -> int:
         """What the exchange's clock says: UTC milliseconds, and the skew of the moment."""
-        return time.time_ns() // 1_000_000 + self.faults.skew_ms
+        return self.wall_ms() + self.faults.skew_ms
 
     def cut(self) -> None:
         """Break off all connections, without a word."""
@@ -81,7 +95,7 @@ class LocalExchange:
             ping_interval=None,
             close_timeout=0.1,
             compression=None,
-            ssl=_untrusted() if self.tls else None,
+            ssl=self._context() if self.tls else None,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
 
@@ -91,6 +105,16 @@ class LocalExchange:
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+
+    def _context(self) -> ssl.SSLContext:
+        trusted, untrusted = _certified(TRUSTED), _certified(HERE / "untrusted.pem")
+
+        def choose(connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            if self.faults.untrusted:
+                connection.context = untrusted
+
+        trusted.sni_callback = choose
+        return trusted
 
     def _on_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.headers.get("Upgrade", "").lower() == "websocket":
@@ -138,16 +162,27 @@ class LocalExchange:
 
     async def _play(self, connection: ServerConnection) -> None:
         path = connection.request.path if connection.request is not None else ""
-        sent, shuffle = 0, Shuffle()
+        sent, shuffle, pairs = 0, Shuffle(), Pairs()
         async for frame in self.script(path):
             faults = self.faults
-            if not faults.pong or faults.silence == "half-open":
+            if faults.shut:
+                connection.transport.abort()
+            # Whoever reads nothing is not told that the other side has gone.
+            if connection.transport.is_closing():
+                return
+            if faults.deaf:
                 connection.transport.pause_reading()
+            else:
+                # Whoever left in the meantime is seen to be gone now.
+                connection.transport.resume_reading()
             if faults.silence != "no":
                 await asyncio.Event().wait()
-            for one in shuffle.turned(frame, faults):
-                for spoilt in spoiled(one, sent, faults):
-                    await self._send(connection, spoilt, faults)
+            if faults.candleless and is_candle(frame):
+                continue
+            for one in pairs.joined(frame, faults):
+                for other in shuffle.turned(one, faults):
+                    for spoilt in spoiled(other, sent, faults):
+                        await self._send(connection, spoilt, faults)
             sent += 1
             self.served += 1
             if faults.shutdown_after == sent:
@@ -161,7 +196,7 @@ class LocalExchange:
     async def _send(self, connection: ServerConnection, frame: Frame, faults: Faults) -> None:
         if faults.slow_s:
             await asyncio.sleep(faults.slow_s)
-        if faults.late_close_s and '"x":true' in frame.text:
+        if faults.late_close_s and _closes(frame):
             asyncio.get_running_loop().call_later(
                 faults.late_close_s, lambda: asyncio.ensure_future(_quietly(connection, frame.text))
             )
@@ -169,9 +204,14 @@ class LocalExchange:
         await connection.send(frame.text)
 
 
-def _untrusted() -> ssl.SSLContext:
+def _closes(frame: Frame) -> bool:
+    text = frame.text.replace(" ", "")
+    return is_candle(frame) and ('"x":true' in text or '"confirm":true' in text)
+
+
+def _certified(file: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(__file__).with_name("untrusted.pem"))
+    context.load_cert_chain(file)
     return context
 
 

@@ -7,16 +7,20 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tests.support.exchange.capture import MINUTE_MS, Capture, Frame, answer, made, recorded, shifted
 from tests.support.exchange.history import past
-from workers.feed.exchanges.events import BestQuote
+from tests.support.exchange.server import LocalExchange, now_ms
+from workers.feed.exchanges.events import BestQuote, Kline
 from workers.feed.exchanges.port import Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 
 BEAT_S = 0.05
 FRESH_S = 0.5
+AGREED_S = 10.0
+"""How long the minute that closes stays the same: longer than a feed takes to ask and to listen."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,28 @@ class Session:
     price: str
     sources: tuple[str, ...]
 
+    def playing(self, **more: Any) -> LocalExchange:
+        """Return an exchange that plays it."""
+        play = Play(self)
+        return LocalExchange(play.script, play.rest, **more)
+
+
+class Play:
+    """A session as it is played: at once, its first whole minute being the last one that has passed.
+
+    What REST tells of the past and what a connection brings then agree on the minute that closes, though
+    another may begin in between.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._boundary_ms, self._agreed_until = 0, float("-inf")
+
     async def script(self, _path: str) -> AsyncIterator[Frame]:
-        """Play it at once, its first whole minute being the last one that has passed; then repeat prices."""
-        boundary_ms = now_ms() // MINUTE_MS * MINUTE_MS
-        frames = [it for source in self.sources for it in _ending_at(source, boundary_ms).frames]
-        frames.sort(key=lambda it: it.at_ms)
-        prices = self._quotes(frames)[-5:]
+        """Play it; then repeat prices."""
+        boundary_ms = self._closing_ms()
+        frames = [it for source in self._session.sources for it in _ending_at(source, boundary_ms).frames]
+        frames, prices = self._parts(sorted(frames, key=lambda it: it.at_ms))
         for frame in frames:
             if frame.at_ms < boundary_ms:
                 yield frame
@@ -50,21 +70,33 @@ class Session:
                 await asyncio.sleep(BEAT_S)
                 yield _fresh(frame)
 
-    def _quotes(self, frames: Sequence[Frame]) -> list[Frame]:
-        exchange = EXCHANGES[self.exchange]
-        kind = next(kind for kind in exchange.kinds if kind == self.kind)
-        session = exchange.session(Market(pair(self.symbol), kind, "1m", MINUTE_MS))
-        return [it for it in frames if any(isinstance(e, BestQuote) for e in session.parse(it.text))]
-
     def rest(self, path: str, query: Mapping[str, str]) -> str | None:
         """Answer a question about grids, the time, or the past."""
         if path.endswith("/time"):
             return clock(now_ms())
-        return _grids(path, query) or self.history(path)
+        return _grids(path, query) or self._history(path)
 
-    def history(self, path: str) -> str | None:
+    def _history(self, path: str) -> str | None:
         """Answer with everything up to the candle that closes in the script, this one left out."""
-        return past(self.exchange, path, self.price, now_ms() // MINUTE_MS * MINUTE_MS - MINUTE_MS)
+        return past(self._session.exchange, path, self._session.price, self._closing_ms() - MINUTE_MS)
+
+    def _closing_ms(self) -> int:
+        now = time.monotonic()
+        if now >= self._agreed_until:
+            self._boundary_ms, self._agreed_until = now_ms() // MINUTE_MS * MINUTE_MS, now + AGREED_S
+        return self._boundary_ms
+
+    def _parts(self, frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
+        """Return the frames up to the last candle, and the last prices.
+
+        An exchange that has told a trade tells its candle, too; what a capture broke off would owe one.
+        """
+        exchange = EXCHANGES[self._session.exchange]
+        kind = next(kind for kind in exchange.kinds if kind == self._session.kind)
+        session = exchange.session(Market(pair(self._session.symbol), kind, "1m", MINUTE_MS))
+        said = [(frame, {type(event) for event in session.parse(frame.text)}) for frame in frames]
+        last = max(n for n, (_, kinds) in enumerate(said) if Kline in kinds)
+        return list(frames[: last + 1]), [frame for frame, kinds in said if BestQuote in kinds][-5:]
 
 
 SESSIONS: dict[str, Session] = {
@@ -83,11 +115,6 @@ SESSIONS: dict[str, Session] = {
         Session("okx", "spot", "BTC/USDT", "30218", ("okx_2022-05-13", "made/okx-candles")),
     )
 }
-
-
-def now_ms() -> int:
-    """Return UTC milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 GRIDS: Mapping[str, str] = {

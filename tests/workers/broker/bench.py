@@ -16,9 +16,12 @@ from protocol.messages.market import Candle, Instrument, MarketRecord
 from protocol.messages.stream import MarketRole, OrdersRole, Record, Role
 from protocol.messages.trading import EquityFraction, Fill, Order, OrderChanged, Side, Size, StrategyRecord
 from workers.broker.breakers import OFF, Limits
-from workers.broker.core import BrokerCore, Rules
+from workers.broker.core import BrokerCore
 from workers.broker.funding import Due, FundingSchedule
 from workers.broker.matching import Terms
+from workers.broker.office import OpenVenue
+from workers.broker.paper_venue import paper
+from workers.broker.rules import Rules
 from workers.broker.state import restore
 from workers.broker.store import TABLES, digest
 from workers.shared.core import Step
@@ -95,6 +98,7 @@ class Bench:
     limits: Limits = OFF
     funding: Sequence[Due] = ()
     on_shutdown: Literal["keep", "cancel", "close"] = "keep"
+    venue: OpenVenue | None = None
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -137,9 +141,9 @@ class Bench:
         rules = Rules(
             terms=self.terms,
             limits=self.limits,
-            schedule=FundingSchedule(self.funding),
             dry_run=self.dry_run,
             on_shutdown=self.on_shutdown,
+            venue=self.venue or paper(FundingSchedule(self.funding)),
         )
         self.core = BrokerCore(["feed", *self.strategies], state, rules)
         self.received = dict(self.cursors)

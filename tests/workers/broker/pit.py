@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from protocol.messages.market import Candle, Instrument
 from protocol.messages.tick import Mark, MarketState, Quote, Trade
-from protocol.messages.trading import Order, Quantity
+from protocol.messages.trading import AtPrice, Bracket, Order, Quantity
 from tests.workers.broker.bench import BTC, Bench, D, order
 from workers.broker.matching import Terms
 
@@ -17,6 +17,9 @@ T0 = 1_700_000_000_000 // 60_000 * 60_000
 """A full minute, as live data has it."""
 FREE = Terms(taker=D(0), maker=D(0), slippage_bps=D(0))
 ONE = Quantity(D(1))
+LONG = Bracket(stop=AtPrice(D(95)), target=AtPrice(D(110)))
+ARRIVED = 400
+"""An order sent at 0 has reached the market by then."""
 
 
 class Live:
@@ -134,3 +137,15 @@ class Live:
     def statuses(self) -> dict[Any, Any]:
         """The present state of each order."""
         return dict(self.bench.rows("SELECT client_order_id, status FROM orders"))  # type: ignore[arg-type]
+
+
+def fresh(**how: Any) -> Live:
+    """Give a market with a quote of 100 to 100.1."""
+    return Live(**how).quote("100", "100.1", now=0)
+
+
+def held(bracket: Bracket | None = None, **how: Any) -> Live:
+    """Give a market in which one was bought at 100.1."""
+    live = fresh(**how)
+    live.order(name="in", bracket=bracket)
+    return live.quote("100", "100.1", now=ARRIVED)

@@ -50,6 +50,16 @@ def kept(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.req("B8")
+@pytest.mark.parametrize("config", [{"backend": "exchange"}, {"mode": "live"}])
+def test_a_real_account_is_refused_before_anything_is_touched(tmp_path: Path, config: dict[str, Any]) -> None:
+    """No database, no lock: the process ends with 78 and is parked, others go on."""
+    with pytest.raises(PersonMustLook, match="later version"), built(tmp_path, **config):
+        pass
+
+    assert list(tmp_path.iterdir()) == []
+
+
 def edited(folder: Path, sql: str, *values: object) -> None:
     """Tamper with the books."""
     with closing(sqlite3.connect(folder / "data" / "broker.db", isolation_level=None)) as books:

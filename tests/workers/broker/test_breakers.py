@@ -18,9 +18,13 @@ from protocol.messages.trading import (
     WholePosition,
 )
 from tests.workers.broker.bench import MINUTE, Bench, D, candle, order
-from workers.broker.breakers import DAY_MS, Limits, Watch, closed, marked, ordered, reset
+from workers.broker.breakers import BREAKERS, DAY_MS, Limits, Watch, closed, marked, ordered, reset
 from workers.broker.instructions import Told
 from workers.broker.matching import Terms
+from workers.broker.notes import Notes
+from workers.broker.risk import Risk
+from workers.broker.state import restore
+from workers.broker.trading_state import Curb, Trading
 
 FREE = Terms(taker=D(0), slippage_bps=D(0))
 TEN = Quantity(D(10))
@@ -132,6 +136,101 @@ def test_a_limit_trips_when_it_is_reached(equity: str, trips: bool) -> None:
     marked(watch, limits, D(100), 0)
 
     assert bool(marked(watch, limits, D(equity), 1)) is trips
+
+
+@pytest.mark.req("B6")
+def test_the_daily_loss_counts_from_the_equity_at_midnight_and_the_drawdown_from_the_high() -> None:
+    """Yesterday's high is none of the day's business, and the high forgets no day."""
+    watch, day = Watch(), Limits(drawdown=None)
+    assert [marked(watch, day, D(equity), at) for equity, at in ((100, 0), (98, 1))] == [[], []]
+    assert marked(watch, day, D(96), DAY_MS) == []
+    assert marked(watch, day, D("93.2"), DAY_MS + 1) == []
+    (curb,) = marked(watch, day, D(93), DAY_MS + 2)
+    assert (curb.state, curb.until_ms) == ("reducing", 2 * DAY_MS)
+
+    watch, deep = Watch(), Limits(daily_loss=None)
+    assert [marked(watch, deep, D(equity), 0) for equity in (100, 120, 109)] == [[], [], []]
+    (curb,) = marked(watch, deep, D(108), 5 * DAY_MS)
+    assert (curb.trigger, curb.state, curb.critical, curb.until_ms) == ("drawdown", "halted", True, None)
+
+
+@pytest.mark.req("B6")
+def test_losses_count_in_a_row_and_begin_anew_after_they_tripped() -> None:
+    """A trade that made nothing is no loss and ends the row."""
+    watch, limits = Watch(), Limits(losses=2)
+    made = [closed(watch, limits, "s", D(result), 0) for result in (-1, 0, -1, 1, -1, -1, -1, -1)]
+
+    assert [len(curbs) for curbs in made] == [0, 0, 0, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.req("B6")
+def test_orders_are_counted_by_strategy_in_each_minute() -> None:
+    """The limit itself is allowed."""
+    watch, limits = Watch(), Limits(orders=2)
+    times = [("s", 0), ("s", 1), ("t", 2), ("s", MINUTE), ("s", MINUTE + 1), ("s", MINUTE + 2)]
+
+    assert [len(ordered(watch, limits, name, at)) for name, at in times] == [0, 0, 0, 0, 0, 1]
+
+
+@pytest.mark.req("B6")
+@pytest.mark.parametrize(
+    ("trigger", "state", "critical"),
+    [
+        ("daily_loss", "reducing", False),
+        ("drawdown", "halted", True),
+        ("losses", "reducing", False),
+        ("orders", "halted", True),
+        ("errors", "reducing", False),
+        ("market", "reducing", False),
+        ("storage", "reducing", True),
+        ("venue", "reducing", False),
+        ("reconciliation", "halted", True),
+        ("kill_switch", "halted", True),
+        ("operator", "reducing", False),
+    ],
+)
+def test_the_table_of_triggers(trigger: str, state: str, critical: bool) -> None:
+    """As agreed: what each does, and whether it is critical."""
+    assert (BREAKERS[trigger].state, BREAKERS[trigger].critical) == (state, critical)
+    assert len(BREAKERS) == 11
+
+
+def curb(trigger: str, state: Any, strategy: str | None = None, until_ms: int | None = None) -> Curb:
+    """Give a curb."""
+    return Curb(
+        trigger=trigger, state=state, critical=False, since_ms=0, strategy=strategy, until_ms=until_ms
+    )
+
+
+@pytest.mark.req("B6")
+def test_the_strictest_curb_counts_and_that_of_one_strategy_is_its_own() -> None:
+    """The account is not halted because one strategy is; what ends by itself does so at its time."""
+    trading = Trading()
+    trading.put(curb("operator", "reducing"))
+    trading.put(curb("orders", "halted", "s", until_ms=10))
+
+    assert [getattr(trading.of(name), "state", None) for name in ("s", "t", None)] == [
+        "halted",
+        "reducing",
+        "reducing",
+    ]
+    assert not trading.halted
+    assert trading.expire(9) == []
+    assert [change.state for change in trading.expire(10)] == ["reducing"]
+
+
+@pytest.mark.req("B6")
+def test_a_resume_lifts_what_an_operator_may_lift() -> None:
+    """Not the kill switch, nor what only the world can mend; and the row on disk says who did it."""
+    state, notes = restore(None, D(100)), Notes()
+    risk = Risk(state, Limits(), notes)
+    for trigger in BREAKERS:
+        risk.curb(trigger)
+    assert risk.resume(None, "cli")
+
+    assert {left.trigger for left in state.trading.curbs} == {"kill_switch", "market", "storage", "venue"}
+    assert not risk.resume(None, "cli")
+    assert len([write for write in notes.writes if "trading" in write.sql]) == len(BREAKERS) + 7
 
 
 def test_a_reset_begins_anew() -> None:

@@ -77,7 +77,7 @@ def test_the_books_equal_an_independent_cash_account(seed: int) -> None:
             assert held == fill.position
             assert bench.contract == "linear" or held >= 0
         assert cash + held * state.marks["BTC/USDT"] == state.books.equity(state.marks)
-        funds = bench.core._market.desk.funds()  # type: ignore[union-attr]
+        funds = bench.core._market.office.desk.funds()  # type: ignore[union-attr]
         assert funds.free + funds.reserved == funds.total == state.books.equity(state.marks)
         assert funds.reserved >= 0
         assert funds.reserved == 0 or state.working or state.books.positions

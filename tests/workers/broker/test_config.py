@@ -9,6 +9,7 @@ import pytest
 
 from workers.broker.config import BrokerConfig, NotYet, refuse_later_features
 from workers.shared.config import BadConfig, decode
+from workers.shared.exits import PersonMustLook
 
 D = Decimal
 
@@ -40,6 +41,7 @@ def test_every_key_of_the_contract_is_known_at_its_default() -> None:
     assert (config.cash, config.terms.taker, config.terms.slippage_bps) == (D(10000), D("0.0005"), D(1))
 
 
+@pytest.mark.req("B8")
 @pytest.mark.parametrize(
     ("key", "value"),
     [
@@ -48,9 +50,10 @@ def test_every_key_of_the_contract_is_known_at_its_default() -> None:
     ],
 )
 def test_what_comes_later_is_refused_in_words(key: str, value: object) -> None:
-    """Never ignored in silence."""
-    with pytest.raises(NotYet, match=rf"broker\.config\.{key}.*later version"):
+    """Never ignored in silence: exit code 78, and what to set instead."""
+    with pytest.raises(NotYet, match=rf"broker\.config\.{key}.*later version.*set 'paper'") as refused:
         read(**{key: value})
+    assert isinstance(refused.value, PersonMustLook)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +68,7 @@ def test_what_comes_later_is_refused_in_words(key: str, value: object) -> None:
         ("inputs", ["feed"]),
         ("durability", "paper"),
         ("chash", "1"),
+        ("backend", "binance"),
     ],
 )
 def test_nonsense_is_refused_with_the_key(key: str, value: object) -> None:

@@ -6,6 +6,8 @@ import gzip
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protocol.messages.market import Funding, MarketRecord
 from protocol.messages.trading import FundingPaid, Quantity, Through
@@ -121,3 +123,32 @@ def test_a_file_that_ends_before_the_data_is_said_once_to_have_ended() -> None:
 
     lines = [line.message for step in bench.steps for line in step.logs]
     assert lines.count("funding unknown") == 1
+
+
+@pytest.mark.req("B2")
+@settings(max_examples=15)
+@given(st.data())
+def test_however_often_a_funding_is_told_it_is_booked_once(data: st.DataObject) -> None:
+    """By the file, by the feed, late by some milliseconds, again after a kill; once pending, then settled."""
+    minutes = range(3, 40, 5)
+    known = data.draw(st.lists(st.sampled_from(minutes), unique=True))
+    market: list[MarketRecord] = []
+    for row in range(1, 41):
+        market.append(candle(row, "100"))
+        told = data.draw(st.lists(st.integers(0, 59_000), max_size=3)) if row in minutes else []
+        market += [Funding(symbol=BTC, at_ms=row * MINUTE + late, rate=D("0.001")) for late in told]
+    schedule = [Due(n * MINUTE, D("0.001") if n in known else None) for n in minutes]
+    bench = Bench(
+        market, {"s": [order(1, size=ONE), Through(len(market))]}, contract="linear", funding=schedule
+    )
+    for turns in data.draw(st.lists(st.integers(1, 30), max_size=5)):
+        for source in bench.received:
+            bench.deliver(source, turns)
+        bench.turn()
+        bench.revive()
+    bench.run()
+
+    paid = [fact for fact in bench.outputs if isinstance(fact, FundingPaid)]
+    assert len({fact.at_ms // MINUTE for fact in paid}) == len(paid)
+    assert bench.rows("SELECT count(*) FROM funding") == [(len(minutes),)]
+    assert sum(fact.amount for fact in paid) == bench.core._state.books.funding

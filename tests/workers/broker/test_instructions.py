@@ -31,8 +31,9 @@ from protocol.messages.trading import (
 )
 from tests.workers.broker.bench import MINUTE, Bench, D, bar, candle, order
 from tests.workers.broker.pit import T0, Live
-from workers.broker.core import BrokerCore, Rules
+from workers.broker.core import BrokerCore
 from workers.broker.instructions import STALE_MS, Told
+from workers.broker.rules import Rules
 from workers.broker.state import restore
 from workers.broker.teller import Teller
 from workers.shared.instructing import instruct, instructions_file
@@ -194,13 +195,16 @@ def test_a_resume_said_nothing_of_the_kill_switch(bench: Bench) -> None:
 
 
 def test_an_operator_cancels_whoevers_order(bench: Bench) -> None:
-    """And is told when there is none."""
+    """And is told in words when there is none; a code alone was not enough."""
     through(bench, 2, order(2, size=ONE, kind="limit", limit=D(50)))
     cancel = Cancel(client_order_id="c1", strategy="manual", row=0, leg=0, target="s-2-0", decided_ms=0)
     told(bench, CancelOrder(cancel=cancel), CancelOrder(cancel=replace(cancel, client_order_id="c2")))
 
     assert bench.rows("SELECT status FROM orders") == [("cancelled",)]
-    assert bench.rows("SELECT outcome FROM instructions") == [("done",), ("denied: unknown_order",)]
+    assert bench.rows("SELECT outcome FROM instructions") == [
+        ("done",),
+        ("denied: unknown_order, no order 's-2-0' is working",),
+    ]
 
 
 @pytest.mark.req("B5")

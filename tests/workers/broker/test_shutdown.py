@@ -8,9 +8,7 @@ import pytest
 
 from protocol.messages.trading import AtPrice, Bracket
 from tests.workers.broker.bench import Bench, D, candle, order
-from tests.workers.broker.pit import Live
-
-ARRIVED = 400
+from tests.workers.broker.pit import ARRIVED, Live
 
 
 def held(on_shutdown: Any) -> Live:

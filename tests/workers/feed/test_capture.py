@@ -11,8 +11,7 @@ import pytest
 from protocol.messages.market import Candle
 from tests.support.deadline import until
 from tests.support.exchange.capture import DATA, Frame
-from tests.support.exchange.server import LocalExchange, running
-from tests.support.exchange.sessions import now_ms
+from tests.support.exchange.server import LocalExchange, now_ms, running
 from tests.workers.feed.live.bench import MINUTE, kline, quote
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording

@@ -44,6 +44,11 @@ from workers.shared.exits import PersonMustLook
         ({"source": "exchange", "stale_after": "soon"}, ["feed.config.stale_after", "soon", "30s"]),
         ({"source": "exchange", "stale_after": 0}, ["feed.config.stale_after", "longer than 0s"]),
         ({"source": "exchange", "poll_interval": "1s"}, ["feed.config.poll_interval", "10s or longer"]),
+        (
+            {"source": "exchange", "candles": "trades", "poll_interval": "10s"},
+            ["feed.config.candles", "'trades'", "hears no trades"],
+        ),
+        ({"file": "a.csv", "calendar": "XNYS"}, ["feed.config.calendar", "XNYS", "leave it out"]),
         ({"source": "exchange", "form": "older"}, ["feed.config.form", "older", "bitunix"]),
         (
             {

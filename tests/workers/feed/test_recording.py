@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,13 @@ from hypothesis import strategies as st
 from protocol.codec import MARKET
 from protocol.messages.market import Candle, End, OnEnd
 from tests.workers.feed.candles import HEADER, MINUTE, START, recording, row, rows, write
+from workers.feed import rows as feed_rows
+from workers.feed import trades as feed_trades
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.recording import Recording, Settings, load
 from workers.feed.row import Layout
-from workers.feed.rows import validated
+from workers.feed.rows import FAULTS, validated
 
 CONFIG = FeedConfig(file="x.csv")
 
@@ -90,18 +94,38 @@ def test_id_is_of_the_content(tmp_path: Path) -> None:
     assert 3 == len({plain.id, other.id, shifted.id})
 
 
+@pytest.mark.req("F1")
+def test_the_way_in_which_a_file_is_written_changes_nothing(tmp_path: Path) -> None:
+    """A mark of byte order, carriage returns, blanks, and capitals in the header or a side: the same rows."""
+    text = "\n".join([HEADER, row(0), row(1)])
+    tape = "ts_ms,price,amount,side\n1,2,3,buy"
+    ways = [
+        (text, "\ufeff" + text, text.replace("\n", "\r\n"), text.replace(",", " , "), text.upper()),
+        (tape, tape.upper(), tape.replace(",", "\t,")),
+    ]
+    for first, *others in ways:
+        plain = _records(tmp_path / "way.csv", first)
+
+        assert [plain] * len(others) == [_records(tmp_path / "way.csv", way) for way in others]
+
+
+def _records(path: Path, text: str) -> list[tuple[int, int, bytes]]:
+    path.write_bytes(text.encode())
+    return [(it.seq, it.at_ms, bytes(it.body)) for it in load(path, CONFIG).read(0, 10)]
+
+
 def files() -> list[tuple[str, bytes, str]]:
     good = "\n".join([HEADER, row(0)]).encode()
     return [
         ("empty.csv", b"", "the file is empty"),
         ("headless.csv", row(0).encode(), "the header must be"),
         ("header.csv", HEADER.encode(), "no rows"),
-        ("bad.csv", (HEADER + "\nx").encode(), "line 2 (columns)"),
+        ("bad.csv", (HEADER + "\nx").encode(), "line 2 (columns: it has not as many columns as the header)"),
         ("plain.csv.gz", good, "not gzip"),
         ("cut.csv.gz", gzip.compress(good, mtime=0)[:-9], "damaged"),
         ("broken.csv.gz", gzip.compress(good, mtime=0)[:10] + b"\xff" * 20, "damaged"),
         ("latin.csv", b"\xe9\xe8,", "not UTF-8"),
-        ("tape.csv", b"ts_ms,price,amount,side\n1,2,3,both", "line 2 (side)"),
+        ("tape.csv", b"ts_ms,price,amount,side\n1,2,3,both", "line 2 (side: "),
         ("quotes.csv", b"ts_ms,bid,bid_size,ask,ask_size\n1,2,3,4,5", "(a trade tape)"),
     ]
 
@@ -117,6 +141,14 @@ def test_unusable_file_is_one_sentence(tmp_path: Path, name: str, content: bytes
 
     assert told in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
+
+
+def test_each_fault_of_a_row_is_told_in_words(tmp_path: Path) -> None:
+    """Whatever is wrong with all rows of a file, the sentence says what is wanted."""
+    source = "".join(inspect.getsource(module) for module in (feed_rows, feed_trades))
+    kinds = set(re.findall(r'return "(\w+)"|_reject\(\S+, "(\w+)"', source))
+
+    assert set(FAULTS) == {"".join(kind) for kind in kinds} | {"volume"}
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "missing.csv.gz", "."])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workers.feed.candles import MINUTE, START, row
-from workers.feed.row import Layout, Row
+from workers.feed.row import LATEST_MS, Layout, Row, price
 from workers.feed.rows import parse, validated
 
 LAYOUT = Layout(timeframe_ms=MINUTE)
@@ -69,6 +69,7 @@ def test_a_volume_that_no_number_holds_is_a_fault() -> None:
         (f"{START},\u0661,1,1,1,1", "number"),
         ("soon,1,1,1,1,1", "number"),
         (f"{START}.5,1,1,1,1,1", "number"),
+        (f"{LATEST_MS // MINUTE * MINUTE},1,1,1,1,1", "time"),
         (f"{START + 1},1,1,1,1,1", "off_grid"),
         (f"{START},0,0,0,0,1", "price"),
         (f"{START},1,1,0,1,1", "price"),
@@ -80,6 +81,35 @@ def test_a_volume_that_no_number_holds_is_a_fault() -> None:
 def test_bad_row_names_its_fault(text: str, kind: str) -> None:
     """Each rule of validation has a name, to be counted by."""
     assert kind == parse(text, LAYOUT)
+
+
+@pytest.mark.req("F1")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0.0012999999999999999", "0.001300000000000000"),  # 19 places
+        ("1.234e-05", "0.000012340000000000"),
+        ("0.00012345678901234567", "0.000123456789012346"),
+        ("0.000052000000000000004", "0.000052000000000000"),
+        ("1e2", "100"),
+        ("0.9246000000000001", "0.9246000000000001"),
+    ],
+)
+def test_a_number_that_was_kept_as_a_binary_float_is_read(text: str, value: str) -> None:
+    """Whatever Python and JSON write of a float is a number; beyond 18 places, which no books take, it is
+    noise."""
+    assert Decimal(value) == price(text)
+    assert isinstance(parse(f"{START},{text},{text},{text},{text},1", LAYOUT), Row)
+
+
+@given(st.floats(1e-12, 1e15))
+def test_any_float_of_a_market_is_read_in_at_most_18_places(value: float) -> None:
+    """No row is lost to the way in which its numbers are written, and none says more than books take."""
+    found = price(repr(value))
+
+    assert found is not None
+    assert abs(found - Decimal(value)) <= Decimal(value) * Decimal("1e-15") + Decimal("1e-18")
+    assert -18 <= int(found.as_tuple().exponent)
 
 
 @given(st.text(max_size=80))

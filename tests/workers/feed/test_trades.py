@@ -15,7 +15,7 @@ from tests.workers.feed.candles import write
 from workers.feed.config import FeedConfig
 from workers.feed.core import FeedCore
 from workers.feed.recording import Recording, Settings, load
-from workers.feed.row import Layout, Row
+from workers.feed.row import LATEST_MS, Layout, Row
 from workers.feed.rows import validated
 from workers.feed.trades import parse_trade
 
@@ -62,6 +62,7 @@ def test_each_trade_is_one_row_of_no_length(tmp_path: Path) -> None:
         (f"{START},-1,1,buy,1,,", "number"),
         (f"{START},1,inf,buy,1,,", "number"),
         (f"{START}.5,1,1,buy,1,,", "number"),
+        (f"{LATEST_MS + 1},1,1,buy,1,,", "time"),
         (f"{START},0,1,buy,1,,", "price"),
         (f"{START},1,0,buy,1,,", "amount"),
         (f"{START},1,1,both,1,,", "side"),

@@ -129,3 +129,19 @@ def test_the_count_is_right_after_a_kill(tmp_path: Path) -> None:
             expected = journal.connection.execute("SELECT count(*) FROM deliveries WHERE sent_ms IS NULL")
             assert Outbox(journal, (CHANNEL, "other")).queued() == expected.fetchone()[0]
             journal.commit(statements=[("DELETE FROM waiting", ())])
+
+
+@pytest.mark.req("X1")
+def test_what_an_older_program_told_the_log_only_is_dropped_too(tmp_path: Path) -> None:
+    """Such messages have no letter at all; they go like others, the last ones are kept for reference."""
+    path = tmp_path / "n.db"
+    with closing(Journal.open(path, stream="notifier", tables=TABLES)) as journal:
+        journal.commit(statements=[(ALL_AT_ONCE, (3000,))])
+        assert counts(journal, "deliveries") == 0
+    with closing(Journal.open(path, stream="notifier", tables=TABLES)) as journal:
+        fill(journal, KEPT_SENT)
+        for _ in range(4):
+            do(journal, outbox.forget_sent(1000))
+
+        assert counts(journal) == counts(journal, "deliveries") == KEPT_SENT
+        assert Outbox(journal).queued() == 0

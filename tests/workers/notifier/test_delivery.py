@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,10 +51,10 @@ def post(journal: Journal, number: int, *, priority: Priority = "info") -> None:
 
 
 def in_order(fake: FakeTelegram) -> list[int]:
-    """Return the numbers of the messages in the order of their arrival.
+    """Return the numbers of the messages in the order in which each arrived first.
 
-    A machine so slow that a good answer comes too late makes repeats: all but one must be marked, and follow
-    at once.
+    A machine so slow that a good answer comes too late makes repeats. All but one must be marked; the one
+    that was given up may arrive after its repeat, and after what follows that: the server was so slow.
     """
     found: list[int] = []
     plain: set[int] = set()
@@ -62,9 +63,8 @@ def in_order(fake: FakeTelegram) -> list[int]:
         if AGAIN not in text:
             assert number not in plain
             plain.add(number)
-        if not found or number != found[-1]:
-            found.append(number)
-    return found
+        found.append(number)
+    return list(dict.fromkeys(found))
 
 
 def numbers(fake: FakeTelegram) -> list[int]:
@@ -156,6 +156,25 @@ def test_an_answer_that_is_lost_makes_one_repeat_that_says_so(tmp_path: Path) ->
     fake = live(tmp_path, use)
     heads = [text.split("\n1970")[0] for text in fake.texts]
     assert heads == ["message 1", "message 2", f"{AGAIN}message 2", "message 3"]
+
+
+@pytest.mark.req("N2")
+def test_a_message_was_taken_after_it_was_given_up_and_stood_behind_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes longer than anybody waits: one marked repeat goes out, and the others after it."""
+    monkeypatch.setattr(bot_module, "WHOLE_TIMEOUT_S", 0.1)
+
+    async def use(journal: Journal, fake: FakeTelegram) -> None:
+        fake.script.append(replace(server.SLOW, after_s=0.5))
+        for number in (1, 2, 3):
+            post(journal, number)
+        life = Life(journal, fake)
+        await life.empty()
+        await until(lambda: 1 in numbers(fake), what="the one that was given up", state=lambda: fake.texts)
+        await life.stop()
+
+    assert in_order(live(tmp_path, use)) == [1, 2, 3]
 
 
 @pytest.mark.req("N2")
@@ -303,6 +322,17 @@ def test_the_pace_after_failures() -> None:
     assert [pace.pause_s(no, n) for n in (1, 2, 3, 9, 10, 10**6)] == [1.0, 2.0, 4.0, 256.0, 300.0, 300.0]
     assert pace.pause_s(Refused("wait", 600.0), 1) == 600.0
     assert pace.pause_s(Refused("wait", 1.0), 3) == 4.0
+
+
+@pytest.mark.req("N2")
+@pytest.mark.parametrize(("chat", "last_s"), [("42", 40), ("-100", 120), ("@channel", 120)])
+def test_a_burst_into_a_group_is_spread_over_minutes(chat: str, last_s: int) -> None:
+    """The twenty-first waits for the minute of the first, the forty-first for that of the twenty-first."""
+    pace, sent = pace_of_chat(chat), [0.0]
+    for _ in range(40):
+        sent.append(sent[-1] + pace.wait_s(sent[-64:], sent[-1]))
+
+    assert (19, last_s) == (round(sent[19]), round(sent[40]))
 
 
 @pytest.mark.req("N2")

@@ -18,7 +18,7 @@ from protocol.messages.trading import Signal
 from tests.workers.broker.bench import D
 from tests.workers.notifier.test_watch import child, tree
 from workers.broker import store
-from workers.notifier.books import Books
+from workers.notifier.books import MOST_POINTS, Books
 from workers.notifier.commands import Wish
 from workers.notifier.obeying import Obeying
 from workers.shared.core import Write
@@ -194,3 +194,18 @@ def test_the_course_of_the_equity(obeying: Obeying, state_dir: Path) -> None:
     (state_dir / "data" / "broker.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(sqlite3.Error):
         books.equity(0)
+
+
+@pytest.mark.req("N1")
+def test_of_too_many_points_the_last_ones_count(state_dir: Path) -> None:
+    """The summary of the day ends with what there is now, however many points the day has."""
+    many = "WITH RECURSIVE n (x) AS (VALUES (0) UNION ALL SELECT x + 1 FROM n LIMIT ?)"
+    insert = Write(f"{many} INSERT INTO equity SELECT x, x, '0' FROM n", (MOST_POINTS + 2,))
+    keep(state_dir, "broker", store.TABLES, [insert])
+
+    equity = Books(state_dir, ("broker",)).equity(0)
+    assert ((2, D(2)), (MOST_POINTS + 1, D(MOST_POINTS + 1)), MOST_POINTS) == (
+        equity[0],
+        equity[-1],
+        len(equity),
+    )

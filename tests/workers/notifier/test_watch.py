@@ -198,6 +198,79 @@ def test_an_outside_monitor_is_called_while_the_tree_is_well(monkeypatch: pytest
     assert set(_Monitor.called) == {"/ping/secret-id"}
 
 
+class _Babbler:
+    """Begins with ``first`` and then says ``more`` for ever."""
+
+    def __init__(self, first: bytes, more: bytes) -> None:
+        self.first, self.more, self.calls = first, more, 0
+        self._connections: set[asyncio.Task[None]] = set()
+
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one connection."""
+        self.calls += 1
+        self._connections.add(asyncio.create_task(self._babble(reader, writer)))
+
+    async def end(self) -> None:
+        """Let go of all connections, also of one that is just being taken."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop
+
+    async def _babble(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.first)
+            while True:
+                writer.write(self.more)
+                await writer.drain()
+                await asyncio.sleep(0.002)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the client has gone
+        finally:
+            writer.transport.abort()
+
+
+@pytest.mark.req("N5")
+@pytest.mark.parametrize(
+    ("babbler", "reasons"),
+    [
+        (_Babbler(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000), ()),
+        (_Babbler(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), ("dead-man ping: no answer in time",)),
+    ],
+    ids=["body", "head"],
+)
+def test_a_monitor_that_never_stops_talking_does_not_stop_the_looks(
+    monkeypatch: pytest.MonkeyPatch, babbler: _Babbler, reasons: tuple[str, ...]
+) -> None:
+    """It is called again and again, and the tree is looked at in between."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.005)
+    monkeypatch.setattr(watch, "WHOLE_TIMEOUT_S", 0.2)
+    root = FakeRoot(tree(child("feed")))
+
+    async def run() -> None:
+        server = await asyncio.start_server(babbler.connected, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ping"
+        looking = Watch("notifier", root, lambda *_: None, dead_man_url=url)  # type: ignore[arg-type]
+        task = asyncio.create_task(looking(lambda: None))
+        try:
+            await until(lambda: babbler.calls >= 2, what="two calls", state=looking.condition)
+            asked = root.asked
+            await until(lambda: root.asked > asked + 1, what="further looks", state=looking.condition)
+            await until(
+                lambda: looking.condition().reasons == reasons, what="the reason", state=looking.condition
+            )
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            server.close()
+            await babbler.end()
+
+    asyncio.run(run())
+
+
 @pytest.mark.req("N5")
 def test_certificates_that_cannot_be_read_end_neither_the_pings_nor_the_notifier(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -102,6 +102,22 @@ def test_a_champion_of_a_users_file_is_found_from_anywhere(here: Path) -> None:
     assert "the source of ../mine.py:Mine is" in run("champion", "verify", "chosen/c.json").stderr
 
 
+def test_a_champion_is_sealed_with_the_helpers_of_its_strategy(here: Path) -> None:
+    """They are shown; an edit of one is found out."""
+    (here / "aid_of_mine.py").write_text("LENGTH = 3\n")
+    (here / "mine.py").write_text(f"from aid_of_mine import LENGTH\n{HEAD}{FORGETS}")
+    assert create("c.toml", strategy="mine.py:Mine").exit_code == 0
+    assert {"aid_of_mine.py"} == set(
+        json.loads(run("champion", "show", "c.toml", "--json").stdout)["helpers"]
+    )
+    assert run("champion", "verify", "c.toml").exit_code == 0
+
+    (here / "aid_of_mine.py").write_text("LENGTH = 4\n")
+    assert (
+        "aid_of_mine.py, beside the source of mine.py:Mine, is" in run("champion", "verify", "c.toml").stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -158,6 +174,27 @@ def test_what_is_not_sound_is_shown_with_its_candle(here: Path, code: str, told:
     assert 1 == result.exit_code
     assert told in result.stdout
     assert "the same intents" not in result.stdout
+
+
+@pytest.mark.req("T6")
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("return None", "Mine.snapshot: TypeError: a dict with strings as keys is needed, found None"),
+        ("raise SystemExit(0)", "Mine.snapshot: SystemExit: 0"),
+        (
+            "return {'count': 1}\n\n    def restore(self, snapshot):\n        self.count = snapshot['cuont']",
+            "take its",
+        ),
+    ],
+)
+def test_what_a_process_could_not_go_on_from_is_one_sentence(here: Path, body: str, told: str) -> None:
+    """Exit 1: it would end the process with 78."""
+    (here / "mine.py").write_text(f"{HEAD}{FORGETS}\n    def snapshot(self):\n        {body}\n")
+    result = checked("mine.py")
+
+    assert (1, "") == (result.exit_code, result.stdout)
+    assert told in result.stderr
 
 
 @pytest.mark.parametrize(

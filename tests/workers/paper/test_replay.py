@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from workers.paper import cli
 from workers.paper._failure import Failure
+from workers.paper._replay_run import warnings
 from workers.paper._replay_tree import Wishes, own_tree, prepare
 
 TREE = """
@@ -127,3 +129,14 @@ def test_a_tree_without_a_feed_is_refused(tmp_path: Path, recording: Path) -> No
         prepare(Wishes(recording), str(path), tmp_path)
 
     assert 'one child with start = "workers.feed:main" is needed, found none' in caught.value.message
+
+
+def test_what_the_feed_has_against_a_recording_is_told_once(tmp_path: Path) -> None:
+    """Rows that were skipped are not passed over in silence, however often the feed was started."""
+    tree = prepare(Wishes(tmp_path / "x.csv"), None, tmp_path)
+    skipped = {"level": "WARNING", "process": "feed", "message": "rows skipped in all", "off_grid": 999}
+    lines = [skipped, {**skipped, "level": "INFO"}, skipped]
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "feed.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    assert ["rows skipped in all off_grid=999"] == warnings(tree, tmp_path)

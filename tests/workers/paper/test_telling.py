@@ -138,6 +138,15 @@ def test_an_expiry_was_a_time_of_the_wall_clock(books: Path) -> None:
     assert (placed.expires_in_ms, placed.order.expires_ms) == (1500, None)
 
 
+@pytest.mark.parametrize(("given", "shown"), [("3600", "3600 s"), ("0.0015", "0.001 s"), ("1.5", "1.5 s")])
+def test_the_confirmation_did_not_show_the_expiry(books: Path, given: str, shown: str) -> None:
+    """What is confirmed is what is told; without an expiry nothing is said of one."""
+    asked = run(books, "order", "buy", "1", "--expires-in", given, said="n\n")
+    assert f"  expires {shown} after it is taken on, in time of the data\n" in asked.output
+    assert "expires" not in run(books, "order", "buy", "1", said="n\n").output
+    assert told(books) == []
+
+
 def test_a_cancel_names_its_order(books: Path) -> None:
     """By the id that ``paper orders`` shows."""
     assert run(books, "cancel", "s-1-0", "--json").exit_code == 0

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.shared.chain import SEVERAL, WAVES, add_chain, books, finished, start_all
+from tests.workers.shared.chain import LISTENS, SEVERAL, WAVES, add_chain, books, finished, start_all
 from tests.workers.shared.world import World, world
+from workers.broker.core import BrokerCore
 
 ROWS = WAVES[:80]
 
@@ -70,3 +71,26 @@ def test_a_member_that_never_came_holds_up_the_first_row(
         made.start(away)
         made.run_until(lambda: finished(made))
         assert expected == books(made)
+
+
+@pytest.mark.req("X2")
+@pytest.mark.parametrize("strategy", ["ma_cross", "donchian", LISTENS["strategy"]])
+def test_to_run_ahead_while_the_account_is_still_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """The books are those of a run in which each row waits for the fills of the row before."""
+    listens = {"listener": {**LISTENS, "strategy": strategy}, "slow": SEVERAL["slow"]}
+    found, told = [], []
+    for strict in (False, True):
+        (folder := tmp_path / str(strict)).mkdir()
+        if strict:
+            monkeypatch.setattr(BrokerCore, "_still", lambda *_: False)
+        with world(folder) as made:
+            add_chain(made, WAVES[:120], listens)
+            start_all(made)
+            made.run_until(lambda: finished(made))
+            found.append(books(made))
+            told.append(made.children["broker"].process.worker.journal.last_seq)  # type: ignore[union-attr]
+
+    assert found[0] == found[1]
+    assert told[0] < told[1]

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from loguru import logger
 
 from protocol.codec import STRATEGY
 from protocol.errors import CorruptJournal, JournalReplaced, StorageFull
@@ -23,6 +24,9 @@ from tests.workers.shared.world import World, world
 from workers.feed.__main__ import build as build_feed
 from workers.shared.worker import Worker
 from workers.strategy.__main__ import build as build_strategy
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 WAVES = [100 + (n * n) % 17 for n in range(400)]
 MA = {"strategy": "ma_cross", "mode": "paper", "parameters": {"fast": 2, "slow": 5}}
@@ -240,6 +244,31 @@ def test_full_disk_loses_nothing(tmp_path: Path) -> None:
         made.run(5.0)
         assert list(range(1, 62)) == seen(worker)
         assert str(full) not in made.root.beats("reader")[-1].reasons
+
+
+def test_a_line_is_logged_once_and_only_of_what_is_on_disk(tmp_path: Path) -> None:
+    """However often a step has to be tried: who reads the log believes that it happened."""
+    full = StorageFull(Path("x.db"), "disk I/O")
+    counts: list[int] = []
+    with world(tmp_path) as made:
+        add_feed(made, WAVES[:40])
+        made.add("reader", recorder())
+        made.start("feed")
+        worker = made.start("reader", lambda w: fragile(w, before=dict.fromkeys(range(3, 6), full))).worker
+
+        def heard(message: Message) -> None:
+            if message.record["message"] == "seen":
+                counts.append(message.record["extra"]["count"])
+                assert sum(counts) <= len(seen(worker))
+
+        logger.enable("workers")
+        sink = logger.add(heard, level=0, catch=False)
+        try:
+            made.run(8.0)
+        finally:
+            logger.remove(sink)
+
+    assert sum(counts) == 41
 
 
 def test_full_disk_at_the_stop_is_told_and_loses_nothing(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.workers.strategy.market import Taken, account, candles, made, role
 from workers.strategy.api import Context, Intent, Position, Strategy, StrategyParameters, Withdraw
 from workers.strategy.book import Book, Held
 from workers.strategy.core import StrategyCore
-from workers.strategy.evaluation import Wish
+from workers.strategy.wishes import Wish
 
 STOP = Away(Decimal("0.02"))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,13 @@ from tests.workers.strategy.market import candles, drive, made
 from workers.shared.config import decode
 from workers.shared.exits import PersonMustLook
 from workers.strategy.champion import Champion, UnfitChampion, parse, text_of
-from workers.strategy.champion_file import digest_of, read
+from workers.strategy.champion_file import read
 from workers.strategy.choice import Choice, choose
 from workers.strategy.config import StrategyConfig
+from workers.strategy.fingerprint import fingerprint
+from workers.strategy.ma_cross import MaCross
+from workers.strategy.remote import Remote
+from workers.strategy.source import Source, source_of
 
 OWN = """
 from workers.strategy.api import Intent, Strategy
@@ -27,6 +33,26 @@ class Mine(Strategy):
     def on_candle(self, context, candle):
         return [Intent("enter_long")]
 """
+HELPED = "from aid import LENGTH\n" + OWN
+
+
+def helped(folder: Path) -> None:
+    """Write a strategy with a helper, which has one of its own in a package."""
+    (folder / "lib").mkdir()
+    (folder / "own.py").write_text(HELPED)
+    (folder / "aid.py").write_text("from lib.deep import LENGTH as LENGTH\n")
+    (folder / "lib/__init__.py").write_text("")
+    (folder / "lib/deep.py").write_text("LENGTH = 3\n")
+
+
+@pytest.fixture(autouse=True)
+def _no_modules_left() -> Iterator[None]:
+    """Each test's folder has its own helpers."""
+    before, path = set(sys.modules), list(sys.path)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+    sys.path[:] = path
 
 
 def champion(folder: Path, **changes: Any) -> Champion:
@@ -34,6 +60,7 @@ def champion(folder: Path, **changes: Any) -> Champion:
     own = folder / "own.py"
     if not own.exists():
         own.write_text(OWN)
+    source = Source(own).digests()
     fields: dict[str, Any] = {
         "strategy": "own.py:Mine",
         "parameters": {"size": "0.1"},
@@ -41,7 +68,8 @@ def champion(folder: Path, **changes: Any) -> Champion:
         "timeframe": "1m",
         "provenance": "grid search 7",
         "created": "2026-11-20T00:00:00Z",
-        "source": digest_of(own),
+        "source": source.own,
+        "helpers": dict(source.helpers),
     }
     return Champion(**fields | changes).sealed()
 
@@ -114,6 +142,99 @@ def test_a_stopgap_does_not_start(tmp_path: Path, changes: dict[str, Any], told:
 
 
 @pytest.mark.req("T4")
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("aid.py", "LENGTH = 4\n", r"aid\.py, beside the source of own\.py:Mine, is \w{16}, it was \w{16}"),
+        ("lib/deep.py", "LENGTH = 4\n", r"lib/deep\.py, beside .* is \w{16}, it was \w{16}"),
+        ("lib/__init__.py", "import lib.more\n", r"lib/__init__\.py, beside"),
+    ],
+)
+def test_a_champion_whose_helper_changed_does_not_start(
+    tmp_path: Path, file: str, content: str, told: str
+) -> None:
+    """What a strategy imports from beside its file decides as much as the file itself."""
+    helped(tmp_path)
+    put(tmp_path / "c.toml", champion(tmp_path))
+    assert chosen(tmp_path, "c.toml").strategy.parameters.size == Decimal("0.1")
+    (tmp_path / "lib/more.py").write_text("")
+    (tmp_path / file).write_text(content)
+
+    with pytest.raises(UnfitChampion, match=told):
+        chosen(tmp_path, "c.toml")
+
+
+@pytest.mark.req("T4")
+def test_a_helper_that_came_or_went_is_told(tmp_path: Path) -> None:
+    """Also when the strategy's own file is what it was: a lazy import that finds something else now."""
+    (tmp_path / "own.py").write_text("def late():\n    import aid\n" + OWN)
+    put(tmp_path / "c.json", champion(tmp_path))
+    (tmp_path / "aid.py").write_text("")
+    with pytest.raises(UnfitChampion, match=r"aid\.py, .* is \w{16}, it was not imported"):
+        chosen(tmp_path)
+
+    put(tmp_path / "c.json", champion(tmp_path))
+    chosen(tmp_path)
+    (tmp_path / "aid.py").unlink()
+    with pytest.raises(UnfitChampion, match=r"aid\.py cannot be read \(No such file"):
+        chosen(tmp_path)
+
+
+@pytest.mark.req("T4")
+@pytest.mark.parametrize(
+    ("line", "helpers"),
+    [
+        ("import aid", {"aid.py"}),
+        ("import aid as other, os", {"aid.py"}),
+        ("from aid import LENGTH, OTHER", {"aid.py"}),
+        ("from . import aid", {"aid.py"}),
+        ("from .aid import LENGTH", {"aid.py"}),
+        ("def f():\n    import aid", {"aid.py"}),
+        ("import lib", {"lib/__init__.py"}),
+        ("import lib.deep", {"lib/__init__.py", "lib/deep.py"}),
+        ("from lib import deep", {"lib/__init__.py", "lib/deep.py"}),
+        ("from lib.deep import x", {"lib/__init__.py", "lib/deep.py"}),
+        ("from lib.deep import *", {"lib/__init__.py", "lib/deep.py"}),
+        ("import lib.up", {"lib/__init__.py", "lib/up.py", "lib/deep.py", "aid.py"}),
+        ("import circle", {"circle.py"}),
+        ("import spoilt", {"spoilt.py"}),
+        ("import msgspec, site_packages_of_my_own.x, json", set()),
+        ("from .. import outside", set()),
+        ("from workers.strategy.api import Strategy", set()),
+    ],
+)
+def test_the_source_is_what_is_imported_from_beside(tmp_path: Path, line: str, helpers: set[str]) -> None:
+    """However it is imported, and whatever that imports in turn; nothing from elsewhere."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    helped(folder)
+    (folder / "aid.py").write_text("")
+    (folder / "lib/up.py").write_text("from . import deep\nfrom ..aid import LENGTH\n")
+    (folder / "circle.py").write_text("import own, circle\n")
+    (folder / "spoilt.py").write_bytes(b"import aid = \xff\0")
+    (tmp_path / "outside.py").write_text("")
+    (folder / "own.py").write_text(line)
+
+    assert helpers == set(Source(folder / "own.py").digests().helpers)
+
+
+@pytest.mark.req("T4")
+def test_the_source_of_a_shipped_strategy_is_its_file_and_what_it_counts_with() -> None:
+    """Not the interface, which any release may explain better."""
+    assert {"indicators.py"} == set(source_of(MaCross).digests().helpers)
+    assert {"inquiry.py"} == set(source_of(Remote).digests().helpers)
+
+
+def test_a_champion_from_before_helpers_were_sealed_is_whole(tmp_path: Path) -> None:
+    """A strategy without any has the fingerprint that it always had."""
+    old = champion(tmp_path)
+    content = msgspec.structs.asdict(old)
+    del content["fingerprint"], content["helpers"]
+
+    assert fingerprint(content) == old.fingerprint
+
+
+@pytest.mark.req("T4")
 def test_missing_champion_does_not_start(tmp_path: Path) -> None:
     """Nothing is traded on what the tree file would say without it."""
     with pytest.raises(UnfitChampion, match="No such file"):
@@ -121,9 +242,10 @@ def test_missing_champion_does_not_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.req("T4")
-@pytest.mark.parametrize("harm", ["edited", "gone", "replaced", "source"])
+@pytest.mark.parametrize("harm", ["edited", "gone", "replaced", "source", "helper", "helpers own"])
 def test_a_champion_harmed_while_it_runs_trades_nothing_more(tmp_path: Path, harm: str) -> None:
     """The evaluation after the harm raises: exit 78, and nothing of that step goes out."""
+    helped(tmp_path)
     path = put(tmp_path / "c.json", champion(tmp_path))
     choice = chosen(tmp_path)
     core = made(choice.strategy, guard=choice.guard)
@@ -135,8 +257,12 @@ def test_a_champion_harmed_while_it_runs_trades_nothing_more(tmp_path: Path, har
         path.unlink()
     elif harm == "replaced":
         put(path, champion(tmp_path, parameters={"size": "0.2"}))
+    elif harm == "source":
+        (tmp_path / "own.py").write_text(HELPED + "# other\n")
+    elif harm == "helper":
+        (tmp_path / "aid.py").write_text("from lib.deep import LENGTH as LENGTH  # other\n")
     else:
-        (tmp_path / "own.py").write_text(OWN + "# other\n")
+        (tmp_path / "lib/deep.py").unlink()
     core.receive("feed", records[2:])
 
     with pytest.raises(UnfitChampion):
@@ -220,10 +346,8 @@ def test_every_field_counts(tmp_path: Path) -> None:
     """A change of any field is another fingerprint."""
     whole = champion(tmp_path)
     names = [name for name in msgspec.structs.asdict(whole) if name != "fingerprint"]
-    others = {
-        msgspec.structs.replace(whole, **{name: "x" if name != "parameters" else {}}).true_fingerprint
-        for name in names
-    }
+    other: dict[str, Any] = {**dict.fromkeys(names, "x"), "parameters": {}, "helpers": {"x": "y"}}
+    others = {msgspec.structs.replace(whole, **{name: other[name]}).true_fingerprint for name in names}
 
     assert len(names) == len(others - {whole.fingerprint})
     assert whole == read(put(tmp_path / "c.json", whole))

@@ -46,6 +46,16 @@ class OtherParameters(Strategy):
 class Endless(Strategy):
     warmup = "all of them"
 
+class Greedy(Strategy):
+    warmup = 10**6
+
+class Fancy(Strategy):
+    version = "2"
+
+class Rude(Strategy):
+    def __init__(self, parameters):
+        raise KeyboardInterrupt("no")
+
 NotAClass = 3
 """
 
@@ -56,6 +66,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken.py").write_text("1 / 0")
     (tmp_path / "typo.py").write_text("x = 1\ny = = 2\n")
     (tmp_path / "quits.py").write_text("raise SystemExit(3)")
+    (tmp_path / "rude.py").write_text("raise KeyboardInterrupt")
     return tmp_path
 
 
@@ -106,7 +117,11 @@ def test_class_in_a_package() -> None:
         ("mine.py:NoSuper", "does not call super().__init__(parameters)"),
         ("mine.py:OtherArguments", "on_candle is called as on_candle(self, context, candle): too many"),
         ("mine.py:OtherParameters", "its Parameters are no subclass of StrategyParameters"),
-        ("mine.py:Endless", "its warmup is 'all of them', not a number of candles"),
+        ("mine.py:Endless", "its warmup is 'all of them'; allowed: a number of candles up to 100000"),
+        ("mine.py:Greedy", "its warmup is 1000000; allowed: a number of candles up to 100000"),
+        ("mine.py:Fancy", "its version is '2'; allowed: a whole number"),
+        ("mine.py:Rude", "its constructor raised KeyboardInterrupt: no"),
+        ("rude.py:Mine", "importing it raised KeyboardInterrupt"),
         ("typo.py:Mine", "importing it raised SyntaxError: invalid syntax (typo.py, line 2)"),
         ("no.such.package:Mine", "No module named"),
         ("workers.strategy.ma_cross:Nothing", "no such class"),
@@ -126,6 +141,7 @@ def test_what_cannot_be_loaded_is_one_sentence(folder: Path, name: str, told: st
     [
         ({"interval": "often"}, "interval must be a duration"),
         ({"interval": -1}, "interval must be a duration"),
+        ({"interval": 0.0001}, "interval must be 1ms or longer, or 0s for none, found 0.0001"),
         ({"error_budget": -1}, "strategy.config.error_budget"),
         ({"keep_signals_for": "ever"}, "keep_signals_for must be a duration"),
         ({"inputs": ["feed", "feed"]}, "twice"),
@@ -149,6 +165,12 @@ def test_a_section_that_cannot_be_obeyed_is_refused(config: dict[str, object], t
 def test_the_interval_is_five_seconds_when_only_asked_for(said: object, interval_ms: int) -> None:
     """Also as the environment says it: SUPERVISOR__STRATEGY__INTERVAL=1 is a number."""
     assert interval_ms == decode({"interval": said}, StrategyConfig, "strategy").interval_ms
+
+
+def test_signals_are_kept_for_a_year_unless_it_is_said_otherwise() -> None:
+    """In milliseconds, as the data counts."""
+    assert 365 * 86_400_000 == decode({}, StrategyConfig, "strategy").keep_signals_ms
+    assert 1500 == decode({"keep_signals_for": "1.5s"}, StrategyConfig, "strategy").keep_signals_ms
 
 
 def test_a_helper_beside_the_file_can_be_imported(folder: Path) -> None:

@@ -164,6 +164,26 @@ def test_live_markets_wait_for_nobody() -> None:
     assert [Through(3)] == taken.outputs
 
 
+@pytest.mark.req("T6", "X2")
+def test_rows_of_another_market_wait_for_the_fills_of_the_row_they_belong_to() -> None:
+    """Else what it knows of its position at them would depend on who was faster."""
+    strategy = Pair()
+    core = made(strategy, inputs=(A, B, "broker"))
+    for symbol in (A, B):
+        core.introduce(symbol, of(symbol))
+    core.introduce("broker", AccountRole())
+    for symbol in (A, B):
+        core.receive(symbol, journal(symbol, [1, 2, 3], ends=False))
+    said = account([Through(1), Through(2), Through(3)])
+
+    asked = []
+    for news in said:
+        core.receive("broker", [news])
+        all_of(core)
+        asked.append([it.split()[0] for it in strategy.asked])
+    assert [[], ["B2", "A2"], ["B2", "A2", "B3"]] == asked
+
+
 @pytest.mark.parametrize("lead", [A, B])
 def test_trades_of_one_moment_in_two_markets_do_not_lock(lead: str) -> None:
     """Each row of a tape is told as done before the next one of the same moment is wanted."""

@@ -6,12 +6,14 @@ import asyncio
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.messages.stream import Record
 from protocol.messages.trading import Order, Signal
-from tests.workers.strategy.market import Taken, candles, drive, made
+from tests.workers.strategy.market import MINUTE, Taken, candle, candles, drive, made, market, role
 from tests.workers.strategy.service import GARBAGE, HANGS_UP, NEVER, FakeService, reply, serving
 from workers.shared.config import decode
 from workers.shared.exits import PersonMustLook
@@ -134,7 +136,8 @@ def test_another_champion_in_the_answer_ends_the_process(wanted: str | None, sai
     drive(core, candles([1, 2]))
     answer(strategy, {**LONG, "champion": said})
 
-    with pytest.raises(UnfitAnswer, match="nothing is traded"):
+    meant = "the champion 'abc'" if wanted else "no fallback"
+    with pytest.raises(UnfitAnswer, match=f", {meant} is wanted; nothing is traded"):
         core.step()
 
 
@@ -247,15 +250,112 @@ def test_a_service_that_never_answers_is_one_error() -> None:
     assert "no answer within 50ms" in line.facts["error"]
 
 
-def test_a_late_reply_to_an_older_question_is_dropped() -> None:
-    """Only the open question can be answered, and its reply is taken once."""
+def test_questions_are_answered_in_order_and_a_reply_nobody_asked_for_is_dropped() -> None:
+    """A candle and an interval may wait for their answers at the same time; each is taken once."""
     inquiry = Inquiry()
-    inquiry.ask(Question("a", {}))
-    inquiry.ask(Question("b", {}))
-    inquiry.answer("a", Unanswered("late"))
+    for key in ("a", "b", "a"):
+        inquiry.ask(Question(key, {}))
+    assert Question("a", {}) == inquiry.open
+    for key in ("c", "a", "a"):
+        inquiry.answer(key, Unanswered(key))
 
-    assert not inquiry.has("a")
-    inquiry.answer("b", Unanswered("x"))
-    assert Unanswered("x") == inquiry.take("b")
+    assert Question("b", {}) == inquiry.open
+    assert (True, False, False) == tuple(map(inquiry.has, "abc"))
+    assert Unanswered("a") == inquiry.take("a")
     with pytest.raises(LookupError):
-        inquiry.take("b")
+        inquiry.take("a")
+
+
+@pytest.mark.req("T8", "T6")
+def test_on_a_recording_the_service_is_asked_at_intervals_too() -> None:
+    """The row waits for both answers, and a kill in between asks again; what is said at the interval comes
+    after what is said at the candle."""
+    strategy = remote()
+    core = made(strategy, interval_ms=2 * MINUTE)
+    records = candles([1, 2, 3, 4])
+    taken = drive(core, records)
+
+    assert [("2", "flat")] == shown(strategy)
+    answer(strategy, LONG)
+    drive(core, [], taken)
+    assert 2 == taken.cursors["feed"]
+    assert [("3", "long")] == shown(strategy)
+    answer(strategy, {"action": "hold"})
+    drive(core, [], taken)
+    assert ([("3", "long")], 2) == (shown(strategy), taken.cursors["feed"])
+    assert asked(strategy).key.endswith(f"every.{3 * MINUTE}")
+
+    again = remote()
+    core = made(again, interval_ms=2 * MINUTE, stored=taken.state)
+    drive(core, records[2:], taken)
+    answer(again, {"action": "hold"})
+    drive(core, [], taken)
+    answer(again, {"action": "exit"})
+    drive(core, [], taken)
+    assert [(2, "enter_long"), (3, "exit")] == [
+        (it.row, it.action) for it in taken.outputs if isinstance(it, Signal)
+    ]
+    assert 3 == taken.cursors["feed"]
+
+
+def shown(strategy: Remote) -> list[tuple[str, str]]:
+    """Return the close and the position that the open question shows."""
+    question = asked(strategy)
+    return [(question.body["candles"][-1]["close"], question.body["position"])]
+
+
+@pytest.mark.req("T8", "T6")
+@pytest.mark.parametrize(("took_s", "why_not"), [(4, None), (6, "late")])
+def test_on_a_live_market_the_service_is_asked_at_intervals(took_s: int, why_not: str | None) -> None:
+    """Once an interval, with the time at which it was over; meanwhile the process sleeps and candles go on.
+    An answer that took longer than the interval opens nothing any more."""
+    strategy = remote()
+    core = made(strategy, inputs=("feed",), interval_ms=5000)
+    core.introduce("feed", msgspec.structs.replace(role(), lockstep=False))
+    taken, start_ms = Taken(), 2 * MINUTE
+
+    def at(second: int, *records: Record) -> None:
+        core.advance(100.0 + second, start_ms + second * 1000)
+        drive(core, records, taken)
+
+    at(0, *market([candle(0, 1), candle(1, 2)]))
+    answer(strategy, {"action": "hold"})
+    at(1)
+    deadlines = [core.deadline]
+    at(5)
+    assert asked(strategy).key.endswith(f"every.{start_ms + 5000}")
+    deadlines.append(core.deadline)
+    question = asked(strategy)
+    at(5 + took_s - 1)
+    assert question is asked(strategy)
+    answer(strategy, LONG)
+    at(5 + took_s)
+    (signal,) = [it for it in taken.outputs if isinstance(it, Signal)]
+    assert (start_ms + 5000, why_not) == (signal.at_ms, signal.why_not)
+    assert [105.0, None, 110.0 + took_s] == [*deadlines, core.deadline]
+    assert 1 == len([line for line in taken.named("signals generated") if line.facts["count"]])
+
+
+@pytest.mark.req("T8", "T6")
+def test_a_candle_and_an_interval_may_wait_together() -> None:
+    """Neither question takes the place of the other."""
+    strategy = remote()
+    core = made(strategy, inputs=("feed",), interval_ms=5000)
+    core.introduce("feed", msgspec.structs.replace(role(), lockstep=False))
+    core.advance(100.0, 2 * MINUTE)
+    taken = drive(core, market([candle(0, 1), candle(1, 2)]))
+    answer(strategy, {"action": "hold"})
+    drive(core, [], taken)
+    core.advance(105.0, 2 * MINUTE + 5000)
+    drive(core, [], taken)
+    interval = asked(strategy).key
+    drive(core, market([candle(0, 1), candle(1, 2), candle(2, 3)])[2:], taken)
+
+    assert interval == asked(strategy).key
+    answer(strategy, {"action": "hold"})
+    assert f"{2 * MINUTE}.0" in asked(strategy).key
+    answer(strategy, LONG)
+    drive(core, [], taken)
+    assert 3 == taken.cursors["feed"]
+    assert ["enter_long"] == [it.action for it in taken.outputs if isinstance(it, Signal)]
+    assert 3 == core.counters()["evaluations"]

@@ -16,7 +16,7 @@ from protocol.codec import MARKET
 from protocol.messages.market import Candle, Instrument
 from protocol.messages.stream import Record
 from protocol.messages.trading import Order, Signal
-from tests.workers.strategy.market import Taken, candle, drive, made, market
+from tests.workers.strategy.market import Taken, candle, candles, drive, made, market
 from workers.feed.config import FeedConfig
 from workers.feed.recording import load as load_recording
 from workers.shared.config import decode
@@ -124,6 +124,7 @@ def _turn(closes: list[int]) -> list[tuple[int, str]]:
         (DonchianParameters, {"entri": 5}, "did you mean 'entry'?"),
         (RsiReversalParameters, {"length": 201}, "strategy.config.parameters.length: found 201"),
         (RsiReversalParameters, {"oversold": 60}, "0 < oversold < middle < overbought < 100"),
+        (RsiReversalParameters, {"overbought": 100}, "0 < oversold < middle < overbought < 100"),
         (RsiReversalParameters, {"overbought": "NaN"}, "0 < oversold < middle < overbought < 100"),
         (ExampleParameters, {"lookback": 1}, "strategy.config.parameters.lookback: found 1"),
     ],
@@ -168,3 +169,45 @@ def test_an_order_names_the_price_that_was_seen(recording: tuple[Record, ...]) -
 
     assert orders
     assert all(order.decided_price == closes[order.decided_ms - 60_000] for order in orders)
+
+
+@pytest.mark.req("T5")
+@pytest.mark.parametrize(
+    ("strategy", "closes", "told"),
+    [
+        (
+            shipped("ma_cross", fast=1, slow=2),
+            ["100", "99", "99.01", "98"],
+            [
+                ("enter_long", "0.0505", "fast average 99.01 crossed above slow 99.005"),
+                ("enter_short", "1", "fast average 98.00 crossed below slow 98.505"),
+            ],
+        ),
+        (
+            shipped("donchian", entry=2, exit=2),
+            ["100", "110", "105", "110.2", "104.9"],
+            [
+                ("enter_long", "0.4", "close 110.2 above the channel from 105 to 110"),
+                ("enter_short", "0.1923", "close 104.9 below the channel from 105 to 110.2"),
+            ],
+        ),
+        (
+            shipped("rsi_reversal", length=2, oversold="30", middle="50", overbought="70"),
+            [*map(str, range(100, 80, -1)), "81.25", "82.125", "83.125", "82.125"],
+            [
+                ("enter_long", "0.5", "RSI 66.67 came back above 30"),
+                ("exit", "1", "RSI 85.71 reached the middle"),
+                ("enter_short", "0.7857", "RSI 40.00 came back below 70"),
+            ],
+        ),
+    ],
+    ids=["ma_cross", "donchian", "rsi_reversal"],
+)
+def test_a_signal_says_how_sure_it_is_and_why(
+    strategy: Strategy, closes: list[str], told: list[tuple[str, str, str]]
+) -> None:
+    """The share of what counts as certain, and the figures that were compared."""
+    taken = drive(made(strategy), candles(closes))
+    found = [it for it in taken.outputs if isinstance(it, Signal)]
+
+    assert told == [(it.action, str(it.confidence.normalize()), *it.reasons) for it in found]

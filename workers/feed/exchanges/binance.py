@@ -12,34 +12,9 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    BestQuote,
-    Event,
-    GoingAway,
-    Kline,
-    MarkPrice,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    decoded,
-    flag,
-    identity,
-    instant,
-    instant_at,
-    mapping,
-    member,
-    number,
-    number_at,
-    optional_number,
-    sequence,
-    text,
-    told,
-    typed,
-)
 
 RENEW_S: Final = 23 * 3600.0
 """An hour before Binance cuts a connection by itself."""
@@ -86,11 +61,20 @@ class Binance:
         }
         return Request(f"{_prefix(market.kind)}/klines", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        rows = [sequence(row, least=6) for row in sequence(decoded(text))]
-        found = [Kline.of(instant(row[0]), (number(row[n]) for n in range(1, 6))) for row in rows]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return read.candles(read.decoded(text))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract."""
+        if market.kind == "spot":
+            return None
+        query = {"symbol": _name(market), "startTime": str(start_ms), "limit": str(HISTORY_LIMIT)}
+        return Request("/fapi/v1/fundingRate", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[events.PastFunding, ...]:
+        """Return the fundings."""
+        return read.past_fundings(read.decoded(text), "fundingTime")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's filters; the futures answer with all markets."""
@@ -99,20 +83,20 @@ class Binance:
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids."""
-        listed = typed(text, _Listing).symbols
+        listed = read.typed(text, _Listing).symbols
         row = next((row for row in listed if row.symbol == _name(market)), None)
         if row is None:
-            raise BadFrame("unknown_market", _name(market))
+            raise events.UnknownMarket(_name(market))
         filters = {filter_.filterType: filter_ for filter_ in row.filters}
         price, lot = filters.get("PRICE_FILTER"), filters.get("LOT_SIZE")
         least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL")
         if price is None or lot is None:
-            raise BadFrame("form", "a market without PRICE_FILTER or LOT_SIZE")
+            raise events.BadFrame("form", "a market without PRICE_FILTER or LOT_SIZE")
         return Instrument(
-            tick=number(price.tickSize),
-            step=number(lot.stepSize),
-            min_quantity=number(lot.minQty),
-            min_notional=number((least.minNotional or least.notional or "0") if least else "0"),
+            tick=read.number(price.tickSize),
+            step=read.number(lot.stepSize),
+            min_quantity=read.number(lot.minQty),
+            min_notional=read.number((least.minNotional or least.notional or "0") if least else "0"),
             contract="spot" if market.kind == "spot" else "linear",
         )
 
@@ -122,7 +106,7 @@ class Binance:
 
     def parse_clock(self, text: str | bytes) -> int:
         """Return UTC milliseconds."""
-        return instant_at(decoded(text), "serverTime")
+        return read.instant_at(read.decoded(text), "serverTime")
 
 
 class BinanceSession:
@@ -132,88 +116,88 @@ class BinanceSession:
         self._symbol = _name(market)
         self._interval = _interval(market)
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
-        frame = mapping(decoded(text))
+        frame = read.mapping(read.decoded(text))
         if "stream" in frame:
-            frame = mapping(member(frame, "data"))
+            frame = read.mapping(read.member(frame, "data"))
         if "e" not in frame:
             return self._reply(frame)
-        kind = told(frame["e"])
+        kind = read.told(frame["e"])
         if kind == "serverShutdown":
-            return (GoingAway("serverShutdown"),)
+            return (events.GoingAway("serverShutdown"),)
         if kind not in _PARSERS or frame.get("s") != self._symbol:
             return ()
         return _PARSERS[kind](frame, self._interval)
 
-    def _reply(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
+    def _reply(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
         # The book ticker of the spot market is the one message that does not name itself.
         if "b" in frame and "a" in frame:
             return (_quote(frame),) if frame.get("s") == self._symbol else ()
         if "result" in frame:
-            return (Acknowledged(told(frame.get("id"))),)
+            return (events.Acknowledged(read.told(frame.get("id"))),)
         if "error" in frame or "code" in frame:
-            return (Refused(told(frame.get("error") or frame.get("msg"))),)
-        raise BadFrame("unknown", list(frame)[:5])
+            return (events.Refused(read.told(frame.get("error") or frame.get("msg"))),)
+        raise events.BadFrame("unknown", list(frame)[:5])
 
 
-def _kline(frame: Mapping[str, Any], interval: str) -> tuple[Event, ...]:
-    k = mapping(member(frame, "k"))
-    if text(member(k, "i")) != interval:
+def _kline(frame: Mapping[str, Any], interval: str) -> tuple[events.Event, ...]:
+    k = read.mapping(read.member(frame, "k"))
+    if read.text(read.member(k, "i")) != interval:
         return ()
     return (
-        Kline(
-            open_ms=instant_at(k, "t"),
-            open=number_at(k, "o"),
-            high=number_at(k, "h"),
-            low=number_at(k, "l"),
-            close=number_at(k, "c"),
-            volume=number_at(k, "v"),
-            closed=flag(member(k, "x")),
-            at_ms=instant_at(frame, "E"),
+        events.Kline(
+            open_ms=read.instant_at(k, "t"),
+            open=read.number_at(k, "o"),
+            high=read.number_at(k, "h"),
+            low=read.number_at(k, "l"),
+            close=read.number_at(k, "c"),
+            volume=read.number_at(k, "v"),
+            closed=read.flag(read.member(k, "x")),
+            at_ms=read.instant_at(frame, "E"),
         ),
     )
 
 
-def _quote(frame: Mapping[str, Any]) -> BestQuote:
-    return BestQuote(
-        bid=number_at(frame, "b"),
-        bid_size=number_at(frame, "B"),
-        ask=number_at(frame, "a"),
-        ask_size=number_at(frame, "A"),
-        at_ms=instant(frame["T"]) if "T" in frame else None,
+def _quote(frame: Mapping[str, Any]) -> events.BestQuote:
+    return events.BestQuote(
+        bid=read.number_at(frame, "b"),
+        bid_size=read.number_at(frame, "B"),
+        ask=read.number_at(frame, "a"),
+        ask_size=read.number_at(frame, "A"),
+        at_ms=read.instant(frame["T"]) if "T" in frame else None,
     )
 
 
-def _trade(frame: Mapping[str, Any], _interval: str) -> tuple[Event, ...]:
+def _trade(frame: Mapping[str, Any], _interval: str) -> tuple[events.Event, ...]:
     aggregate = frame["e"] == "aggTrade"
     return (
-        Print(
-            trade_id=identity(member(frame, "a" if aggregate else "t")),
-            price=number_at(frame, "p"),
-            amount=number_at(frame, "q"),
-            side="sell" if flag(member(frame, "m")) else "buy",
-            at_ms=instant_at(frame, "T"),
-            ordinary=told(frame.get("X", "MARKET")) in ORDINARY,
+        events.Print(
+            trade_id=read.identity(read.member(frame, "a" if aggregate else "t")),
+            price=read.number_at(frame, "p"),
+            amount=read.number_at(frame, "q"),
+            side="sell" if read.flag(read.member(frame, "m")) else "buy",
+            at_ms=read.instant_at(frame, "T"),
+            ordinary=read.told(frame.get("X", "MARKET")) in ORDINARY,
         ),
     )
 
 
-def _mark(frame: Mapping[str, Any], _interval: str) -> tuple[Event, ...]:
+def _mark(frame: Mapping[str, Any], _interval: str) -> tuple[events.Event, ...]:
     # A contract without funding sends an empty rate and 0 as its time.
-    next_ms = instant(frame.get("T") or 0)
+    next_ms = read.instant(frame.get("T") or 0)
     return (
-        MarkPrice(
-            mark=number_at(frame, "p"),
-            at_ms=instant_at(frame, "E"),
-            index=optional_number(frame, "i"),
-            rate=optional_number(frame, "r"),
+        events.MarkPrice(
+            mark=read.number_at(frame, "p"),
+            at_ms=read.instant_at(frame, "E"),
+            index=read.optional_number(frame, "i"),
+            rate=read.optional_number(frame, "r"),
             next_funding_ms=next_ms or None,
         ),
     )
 
 
-_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], tuple[Event, ...]]]] = {
+_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], str], tuple[events.Event, ...]]]] = {
     "kline": _kline,
     "bookTicker": lambda frame, _: (_quote(frame),),
     "trade": _trade,

@@ -12,29 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    Beat,
-    BestQuote,
-    Event,
-    GoingAway,
-    Kline,
-    Pong,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    decoded,
-    identity,
-    instant,
-    member,
-    number,
-    sequence,
-    text,
-    told,
-)
 
 GOING_AWAY: Final[Mapping[int, str]] = {
     20051: "the server restarts",
@@ -45,7 +26,7 @@ HISTORY_LIMIT: Final = 10_000
 CHANNELS: Final = frozenset({"candles", "ticker", "trades"})
 
 
-class Bitfinex:
+class Bitfinex(Lacking):
     """Spot, and the perpetuals that it calls F0."""
 
     name: Final = "bitfinex"
@@ -77,10 +58,11 @@ class Bitfinex:
         query = {"start": str(start_ms), "limit": str(min(count, HISTORY_LIMIT)), "sort": "1"}
         return Request(f"/v2/candles/{_key(market)}/hist", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first. Raises BadFrame, also for ``["error", code, words]``."""
-        found = [_kline(sequence(row, least=6)) for row in sequence(decoded(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return read.oldest_first(
+            _kline(read.sequence(row, least=6)) for row in read.sequence(read.decoded(text))
+        )
 
     def instrument(self, market: Market) -> Request:
         """Ask for the smallest orders of all pairs."""
@@ -89,24 +71,16 @@ class Bitfinex:
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return what is told: the smallest amount. Prices have five significant digits, not a grid."""
         wanted = _symbol(market)[1:]
-        for row in sequence(sequence(decoded(text), least=1)[0]):
-            name, facts = sequence(row, least=2)[:2]
+        for row in read.sequence(read.sequence(read.decoded(text), least=1)[0]):
+            name, facts = read.sequence(row, least=2)[:2]
             if name == wanted:
-                least = number(sequence(facts, least=5)[3] or 0)
+                least = read.number(read.sequence(facts, least=5)[3] or 0)
                 return Instrument(
                     tick=Decimal("0.00000001"),
                     min_quantity=least,
                     contract="spot" if market.kind == "spot" else "linear",
                 )
-        raise BadFrame("unknown_market", wanted)
-
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: it tells no time but in its messages."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Raise BadFrame: there is no such answer."""
-        raise BadFrame("unknown", text[:40])
+        raise events.UnknownMarket(wanted)
 
 
 class BitfinexSession:
@@ -116,83 +90,83 @@ class BitfinexSession:
         self._symbol, self._key = _symbol(market), _key(market)
         self._channels: dict[int, str] = {}
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
-        frame = decoded(text)
-        return self._event(frame) if isinstance(frame, dict) else self._message(sequence(frame, least=2))
+        frame = read.decoded(text)
+        return self._event(frame) if isinstance(frame, dict) else self._message(read.sequence(frame, least=2))
 
-    def _event(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
-        match told(member(frame, "event")):
+    def _event(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+        match read.told(read.member(frame, "event")):
             case "subscribed":
                 return self._subscribed(frame)
             case "info":
                 code = frame.get("code")
                 away = GOING_AWAY.get(code) if isinstance(code, int) else None
-                return (GoingAway(away),) if away else ()
+                return (events.GoingAway(away),) if away else ()
             case "error":
-                return (Refused(told(frame.get("msg"))),)
+                return (events.Refused(read.told(frame.get("msg"))),)
             case "pong":
-                return (Pong(),)
+                return (events.Pong(),)
             case _:
                 return ()
 
-    def _subscribed(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
-        number_, channel = member(frame, "chanId"), text(member(frame, "channel"))
+    def _subscribed(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+        number_, channel = read.member(frame, "chanId"), read.text(read.member(frame, "channel"))
         if not isinstance(number_, int):
-            raise BadFrame("type", number_)
+            raise events.BadFrame("type", number_)
         if channel in CHANNELS and self._ours(frame):
             self._channels[number_] = channel
-        return (Acknowledged(channel),)
+        return (events.Acknowledged(channel),)
 
     def _ours(self, frame: Mapping[str, Any]) -> bool:
         return self._symbol == frame.get("symbol") or self._key == frame.get("key")
 
-    def _message(self, frame: Sequence[Any]) -> tuple[Event, ...]:
+    def _message(self, frame: Sequence[Any]) -> tuple[events.Event, ...]:
         channel, body = frame[0], frame[1]
         if not isinstance(channel, int):
-            raise BadFrame("type", channel)
+            raise events.BadFrame("type", channel)
         if body == "hb":
-            return (Beat(),)
+            return (events.Beat(),)
         match self._channels.get(channel):
             case "candles":
-                return _klines(sequence(body))
+                return _klines(read.sequence(body))
             case "ticker":
-                return (_quote(sequence(body, least=4)),)
+                return (_quote(read.sequence(body, least=4)),)
             case "trades":
                 return _trade(frame)
             case _:
                 return ()
 
 
-def _klines(body: Sequence[Any]) -> tuple[Event, ...]:
+def _klines(body: Sequence[Any]) -> tuple[events.Event, ...]:
     # A snapshot comes newest first; only its last two can still be news.
     if body and isinstance(body[0], list):
-        return tuple(sorted((_kline(sequence(row, least=6)) for row in body[:2]), key=lambda k: k.open_ms))
-    return (_kline(sequence(body, least=6)),) if body else ()
+        return read.oldest_first(_kline(read.sequence(row, least=6)) for row in body[:2])
+    return (_kline(read.sequence(body, least=6)),) if body else ()
 
 
-def _kline(row: Sequence[Any]) -> Kline:
-    opened, close, high, low, volume = (number(value) for value in row[1:6])
-    return Kline.of(instant(row[0]), (opened, high, low, close, volume))
+def _kline(row: Sequence[Any]) -> events.Kline:
+    opened, close, high, low, volume = (read.number(value) for value in row[1:6])
+    return events.Kline.of(read.instant(row[0]), (opened, high, low, close, volume))
 
 
-def _quote(row: Sequence[Any]) -> BestQuote:
-    return BestQuote.of(number(value) for value in row[:4])
+def _quote(row: Sequence[Any]) -> events.BestQuote:
+    return events.BestQuote.of(read.number(value) for value in row[:4])
 
 
-def _trade(frame: Sequence[Any]) -> tuple[Event, ...]:
+def _trade(frame: Sequence[Any]) -> tuple[events.Event, ...]:
     # Each trade comes as "te" at once and as "tu" later, with one id. A snapshot is an array of old ones.
     if frame[1] not in ("te", "tu"):
         return ()
-    row = sequence(sequence(list(frame), least=3)[2], least=4)
-    amount = number(row[2])
+    row = read.sequence(read.sequence(list(frame), least=3)[2], least=4)
+    amount = read.number(row[2])
     return (
-        Print(
-            trade_id=identity(row[0]),
-            price=number(row[3]),
+        events.Print(
+            trade_id=read.identity(row[0]),
+            price=read.number(row[3]),
             amount=abs(amount),
             side="buy" if amount > 0 else "sell",
-            at_ms=instant(row[1]),
+            at_ms=read.instant(row[1]),
         ),
     )
 

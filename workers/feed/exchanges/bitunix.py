@@ -15,32 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    BestQuote,
-    Event,
-    Kline,
-    MarkPrice,
-    Pinged,
-    Pong,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    date,
-    decoded,
-    instant,
-    instant_at,
-    mapping,
-    member,
-    number,
-    number_at,
-    optional_number,
-    sequence,
-    told,
-)
 
 CHANNELS: Final[Mapping[str, str]] = {
     "1m": "1min", "5m": "5min", "15m": "15min", "1h": "60min", "4h": "4h", "1D": "1day",
@@ -52,7 +30,7 @@ HISTORY_LIMIT: Final = 200
 LONGEST_STEP: Final = 18
 
 
-class Bitunix:
+class Bitunix(Lacking):
     """Perpetuals; ``older`` subscribes in the older form. Both are understood always."""
 
     name: Final = "bitunix"
@@ -88,10 +66,18 @@ class Bitunix:
         }
         return Request("/api/v1/futures/market/kline", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        found = [_row(mapping(row), "time") for row in sequence(_data(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return read.oldest_first(_row(read.mapping(row), "time") for row in read.sequence(_data(text)))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the newest fundings; times to ask for are not documented."""
+        query = {"symbol": market.pair.joined(), "limit": str(HISTORY_LIMIT)}
+        return Request("/api/v1/futures/market/get_funding_rate_history", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[events.PastFunding, ...]:
+        """Return the fundings."""
+        return read.past_fundings(_data(text), "fundingTime")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -99,23 +85,15 @@ class Bitunix:
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids; they come as numbers of places."""
-        for row in sequence(_data(text)):
-            if member(row, "symbol") == market.pair.joined():
+        for row in read.sequence(_data(text)):
+            if read.member(row, "symbol") == market.pair.joined():
                 return Instrument(
-                    tick=_grid(member(row, "quotePrecision")),
-                    step=_grid(member(row, "basePrecision")),
-                    min_quantity=optional_number(row, "minTradeVolume") or Decimal(0),
+                    tick=_grid(read.member(row, "quotePrecision")),
+                    step=_grid(read.member(row, "basePrecision")),
+                    min_quantity=read.optional_number(row, "minTradeVolume") or Decimal(0),
                     contract="linear",
                 )
-        raise BadFrame("unknown_market", market.pair.joined())
-
-    def clock(self, kind: Kind) -> Request | None:
-        """Return None: it tells no time but in its messages."""
-        return None
-
-    def parse_clock(self, text: str | bytes) -> int:
-        """Raise BadFrame: there is no such answer."""
-        raise BadFrame("unknown", text[:40])
+        raise events.UnknownMarket(market.pair.joined())
 
 
 class BitunixSession:
@@ -127,19 +105,19 @@ class BitunixSession:
         self._channel = f"market_kline_{CHANNELS[market.timeframe]}"
         self._older_channel = f"market.{self._symbol}.kline.{market.timeframe.lower()}"
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
-        frame = mapping(decoded(text))
+        frame = read.mapping(read.decoded(text))
         if "ch" in frame:
             return self._push(frame)
         if frame.get("event") == "channel_pushed":
             return self._older_push(frame)
         return _control(frame)
 
-    def _push(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
+    def _push(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
         if frame.get("symbol", self._symbol) != self._symbol:
             return ()
-        channel = told(frame["ch"])
+        channel = read.told(frame["ch"])
         if channel == self._channel:
             return (self._kline(frame),)
         match channel:
@@ -154,34 +132,36 @@ class BitunixSession:
             case _:
                 return ()
 
-    def _kline(self, frame: Mapping[str, Any]) -> Kline:
-        at_ms, data = instant_at(frame, "ts"), member(frame, "data")
-        prices = (number_at(data, key) for key in ("o", "h", "l", "c", "b"))
-        return Kline.of(at_ms - at_ms % self._market.timeframe_ms, prices, at_ms=at_ms)
+    def _kline(self, frame: Mapping[str, Any]) -> events.Kline:
+        at_ms, data = read.instant_at(frame, "ts"), read.member(frame, "data")
+        prices = (read.number_at(data, key) for key in ("o", "h", "l", "c", "b"))
+        return events.Kline.of(at_ms - at_ms % self._market.timeframe_ms, prices, at_ms=at_ms)
 
-    def _quotes(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
-        data = member(frame, "data")
-        rows = [mapping(row) for row in (data if isinstance(data, list) else [data])]
+    def _quotes(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+        data = read.member(frame, "data")
+        rows = [read.mapping(row) for row in (data if isinstance(data, list) else [data])]
         ours = [row for row in rows if row.get("s", self._symbol) == self._symbol and "bd" in row]
         return tuple(
-            BestQuote.of((number_at(row, key) for key in ("bd", "bv", "ak", "av")), instant_at(frame, "ts"))
+            events.BestQuote.of(
+                (read.number_at(row, key) for key in ("bd", "bv", "ak", "av")), read.instant_at(frame, "ts")
+            )
             for row in ours
         )
 
-    def _older_push(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
+    def _older_push(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
         if frame.get("channel", self._older_channel) != self._older_channel:
             return ()
-        data, found = mapping(member(frame, "data")), list[Event]()
+        data, found = read.mapping(read.member(frame, "data")), list[events.Event]()
         if data.get("kline") is not None:
-            found.append(_row(mapping(data["kline"]), "time", self._market.timeframe_ms))
+            found.append(_row(read.mapping(data["kline"]), "time", self._market.timeframe_ms))
         if data.get("ticker") is not None:
-            ticker = mapping(data["ticker"])
+            ticker = read.mapping(data["ticker"])
             size = Decimal(0)
             found.append(
-                BestQuote(
-                    number_at(ticker, "buy"),
+                events.BestQuote(
+                    read.number_at(ticker, "buy"),
                     size,
-                    number_at(ticker, "sell"),
+                    read.number_at(ticker, "sell"),
                     size,
                     _moment(ticker["time"]) if "time" in ticker else None,
                 )
@@ -189,81 +169,76 @@ class BitunixSession:
         return tuple(found)
 
 
-def _control(frame: Mapping[str, Any]) -> tuple[Event, ...]:
+def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
     operation = frame.get("op")
     if (operation == "ping" and "pong" in frame) or operation == "pong":
-        return (Pong(),)
+        return (events.Pong(),)
     if "ping" in frame and operation is None:
-        return (Pinged(msgspec.json.encode({"pong": instant(frame["ping"])}).decode()),)
+        return (events.Pinged(msgspec.json.encode({"pong": read.instant(frame["ping"])}).decode()),)
     if operation == "error" or frame.get("status") == "error":
-        return (Refused(told(frame.get("msg") or frame.get("err_msg") or frame)),)
+        return (events.Refused(read.told(frame.get("msg") or frame.get("err_msg") or frame)),)
     if operation in ("subscribe", "connect") or "event_rep" in frame or "event" in frame:
-        return (Acknowledged(told(operation or frame.get("channel"))),)
-    raise BadFrame("unknown", list(frame)[:5])
+        return (events.Acknowledged(read.told(operation or frame.get("channel"))),)
+    raise events.BadFrame("unknown", list(frame)[:5])
 
 
-def _row(row: Mapping[str, Any], key: str, grid_ms: int = 1) -> Kline:
-    open_ms = _moment(member(row, key))
-    prices = (number_at(row, name) for name in ("open", "high", "low", "close"))
-    volume = row["baseVol"] if "baseVol" in row else member(row, "volume")
-    return Kline.of(open_ms - open_ms % grid_ms, (*prices, number(volume)))
+def _row(row: Mapping[str, Any], key: str, grid_ms: int = 1) -> events.Kline:
+    open_ms = _moment(read.member(row, key))
+    prices = (read.number_at(row, name) for name in ("open", "high", "low", "close"))
+    volume = row["baseVol"] if "baseVol" in row else read.member(row, "volume")
+    return events.Kline.of(open_ms - open_ms % grid_ms, (*prices, read.number(volume)))
 
 
 def _moment(value: Any) -> int:
     """Seconds or milliseconds; no market was open in 1970."""
-    found = instant(value)
+    found = read.instant(value)
     return found * 1000 if found < 10**11 else found
 
 
-def _trades(frame: Mapping[str, Any]) -> tuple[Event, ...]:
-    at_ms = instant_at(frame, "ts")
-    found = []
-    for row in sequence(member(frame, "data")):
-        side = told(member(row, "s")).lower()
-        if side not in ("buy", "sell"):
-            raise BadFrame("side", side)
-        found.append(
-            Print(
-                trade_id="",
-                price=number_at(row, "p"),
-                amount=number_at(row, "v"),
-                side="buy" if side == "buy" else "sell",
-                at_ms=date(row["t"]) if "t" in mapping(row) else at_ms,
-            )
+def _trades(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+    at_ms = read.instant_at(frame, "ts")
+    return tuple(
+        events.Print(
+            trade_id="",
+            price=read.number_at(row, "p"),
+            amount=read.number_at(row, "v"),
+            side=read.side(read.member(row, "s")),
+            at_ms=read.date(row["t"]) if "t" in read.mapping(row) else at_ms,
         )
-    return tuple(found)
+        for row in read.sequence(read.member(frame, "data"))
+    )
 
 
-def _book(frame: Mapping[str, Any]) -> tuple[Event, ...]:
-    data = member(frame, "data")
-    bids, asks = sequence(member(data, "b")), sequence(member(data, "a"))
+def _book(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+    data = read.member(frame, "data")
+    bids, asks = read.sequence(read.member(data, "b")), read.sequence(read.member(data, "a"))
     if not bids or not asks:
         return ()
-    best = [number(value) for side in (bids, asks) for value in sequence(side[0], least=2)[:2]]
-    return (BestQuote.of(best, instant_at(frame, "ts")),)
+    best = [read.number(value) for side in (bids, asks) for value in read.sequence(side[0], least=2)[:2]]
+    return (events.BestQuote.of(best, read.instant_at(frame, "ts")),)
 
 
-def _mark(frame: Mapping[str, Any]) -> MarkPrice:
-    data = mapping(member(frame, "data"))
-    return MarkPrice(
-        mark=number_at(data, "mp"),
-        at_ms=instant_at(frame, "ts"),
-        index=optional_number(data, "ip"),
-        rate=optional_number(data, "fr"),
-        next_funding_ms=date(data["nft"]) if data.get("nft") else None,
+def _mark(frame: Mapping[str, Any]) -> events.MarkPrice:
+    # Its "fr" is the rate of the last funding, in percent: no estimate of the next one.
+    data = read.mapping(read.member(frame, "data"))
+    return events.MarkPrice(
+        mark=read.number_at(data, "mp"),
+        at_ms=read.instant_at(frame, "ts"),
+        index=read.optional_number(data, "ip"),
+        next_funding_ms=read.date(data["nft"]) if data.get("nft") else None,
     )
 
 
 def _data(text: str | bytes) -> Any:
-    answer = mapping(decoded(text))
+    answer = read.mapping(read.decoded(text))
     if answer.get("code", 0) != 0:
-        raise BadFrame("refused", told(answer.get("msg")))
-    return member(answer, "data")
+        raise events.BadFrame("refused", read.told(answer.get("msg")))
+    return read.member(answer, "data")
 
 
 def _grid(places: Any) -> Decimal:
     if not isinstance(places, int) or not 0 <= places <= LONGEST_STEP:
-        raise BadFrame("number", places)
+        raise events.BadFrame("number", places)
     return Decimal(1).scaleb(-places)
 
 

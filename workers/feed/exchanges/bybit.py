@@ -15,36 +15,13 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    BestQuote,
-    Event,
-    Kline,
-    MarkPrice,
-    Pong,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    decoded,
-    flag,
-    identity,
-    instant,
-    instant_at,
-    mapping,
-    member,
-    number,
-    number_at,
-    optional_number,
-    sequence,
-    told,
-)
 
 INTERVALS: Final[Mapping[str, str]] = {"1m": "1", "5m": "5", "15m": "15", "1h": "60", "4h": "240", "1D": "D"}
 HISTORY_LIMIT: Final = 1000
-SIDES: Final = {"Buy": "buy", "Sell": "sell"}
+FUNDING_LIMIT: Final = 200
 
 
 class Bybit:
@@ -89,11 +66,21 @@ class Bybit:
         }
         return Request("/v5/market/kline", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        rows = [sequence(row, least=6) for row in sequence(member(_result(text), "list"))]
-        found = [Kline.of(instant(row[0]), (number(row[n]) for n in range(1, 6))) for row in rows]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return read.candles(read.member(_result(text), "list"))
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a contract; a beginning without an end is refused."""
+        if market.kind == "spot":
+            return None
+        query = {"category": "linear", "symbol": market.pair.joined(), "limit": str(FUNDING_LIMIT)}
+        times = {"startTime": str(start_ms), "endTime": str(end_ms)}
+        return Request("/v5/market/funding/history", {**query, **times})
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[events.PastFunding, ...]:
+        """Return the fundings."""
+        return read.past_fundings(read.member(_result(text), "list"), "fundingRateTimestamp")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -102,10 +89,10 @@ class Bybit:
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids."""
-        for row in sequence(member(_result(text), "list")):
-            if member(row, "symbol") == market.pair.joined():
+        for row in read.sequence(read.member(_result(text), "list")):
+            if read.member(row, "symbol") == market.pair.joined():
                 return _instrument(market.kind, row)
-        raise BadFrame("unknown_market", market.pair.joined())
+        raise events.UnknownMarket(market.pair.joined())
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time."""
@@ -113,7 +100,7 @@ class Bybit:
 
     def parse_clock(self, text: str | bytes) -> int:
         """Return UTC milliseconds."""
-        return instant_at(decoded(text), "time")
+        return read.instant_at(read.decoded(text), "time")
 
 
 class BybitSession:
@@ -128,104 +115,105 @@ class BybitSession:
         self._known: dict[str, Any] = {}
         self._best: dict[str, tuple[Decimal, Decimal]] = {}
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
-        frame = mapping(decoded(text))
+        frame = read.mapping(read.decoded(text))
         if "topic" not in frame:
             return _control(frame)
-        topic = told(frame["topic"])
+        topic = read.told(frame["topic"])
         if topic == self._kline:
-            return tuple(_kline(mapping(row), frame) for row in sequence(member(frame, "data")))
+            return tuple(
+                _kline(read.mapping(row), frame) for row in read.sequence(read.member(frame, "data"))
+            )
         if topic == self._trade:
-            return tuple(_print(mapping(row)) for row in sequence(member(frame, "data")))
+            return tuple(_print(read.mapping(row)) for row in read.sequence(read.member(frame, "data")))
         if topic == self._ticker:
             return self._on_ticker(frame)
         return self._on_book(frame) if topic == self._book else ()
 
-    def _on_ticker(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
-        data = mapping(member(frame, "data"))
+    def _on_ticker(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+        data = read.mapping(read.member(frame, "data"))
         if frame.get("type") != "delta":
             self._known = {}
         known = {**self._known, **data}
-        at_ms = instant_at(frame, "ts")
+        at_ms = read.instant_at(frame, "ts")
         if known.get("markPrice") in (None, ""):
             self._known = known
             return ()
         next_ms = known.get("nextFundingTime")
-        mark = MarkPrice(
-            mark=number_at(known, "markPrice"),
+        mark = events.MarkPrice(
+            mark=read.number_at(known, "markPrice"),
             at_ms=at_ms,
-            index=optional_number(known, "indexPrice"),
-            rate=optional_number(known, "fundingRate"),
-            next_funding_ms=instant(next_ms) if next_ms not in (None, "", "0") else None,
+            index=read.optional_number(known, "indexPrice"),
+            rate=read.optional_number(known, "fundingRate"),
+            next_funding_ms=read.instant(next_ms) if next_ms not in (None, "", "0") else None,
         )
         self._known = known
         return (mark,)
 
-    def _on_book(self, frame: Mapping[str, Any]) -> tuple[Event, ...]:
-        data = mapping(member(frame, "data"))
+    def _on_book(self, frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+        data = read.mapping(read.member(frame, "data"))
         best = {} if frame.get("type") == "snapshot" else dict(self._best)
-        for side in ("b", "a"):
-            for row in sequence(data.get(side, [])):
-                price, size = (number(value) for value in sequence(row, least=2)[:2])
+        for half in ("b", "a"):
+            for row in read.sequence(data.get(half, [])):
+                price, size = (read.number(value) for value in read.sequence(row, least=2)[:2])
                 if size:
-                    best[side] = (price, size)
-                elif best.get(side, (None,))[0] == price:
-                    best.pop(side)
-        at_ms = instant(data["cts"] if "cts" in data else frame.get("cts", member(frame, "ts")))
+                    best[half] = (price, size)
+                elif best.get(half, (None,))[0] == price:
+                    best.pop(half)
+        at_ms = read.instant(data["cts"] if "cts" in data else frame.get("cts", read.member(frame, "ts")))
         self._best = best
-        return (BestQuote.of((*best["b"], *best["a"]), at_ms),) if len(best) == 2 else ()
+        return (events.BestQuote.of((*best["b"], *best["a"]), at_ms),) if len(best) == 2 else ()
 
 
-def _kline(row: Mapping[str, Any], frame: Mapping[str, Any]) -> Kline:
-    prices = (number_at(row, key) for key in ("open", "high", "low", "close", "volume"))
-    at_ms = instant(frame["ts"]) if "ts" in frame else None
-    return Kline.of(instant_at(row, "start"), prices, closed=flag(member(row, "confirm")), at_ms=at_ms)
+def _kline(row: Mapping[str, Any], frame: Mapping[str, Any]) -> events.Kline:
+    prices = (read.number_at(row, key) for key in ("open", "high", "low", "close", "volume"))
+    at_ms = read.instant(frame["ts"]) if "ts" in frame else None
+    return events.Kline.of(
+        read.instant_at(row, "start"), prices, closed=read.flag(read.member(row, "confirm")), at_ms=at_ms
+    )
 
 
-def _print(row: Mapping[str, Any]) -> Print:
-    side = SIDES.get(told(member(row, "S")))
-    if side is None:
-        raise BadFrame("side", row["S"])
-    return Print(
-        trade_id=identity(member(row, "i")),
-        price=number_at(row, "p"),
-        amount=number_at(row, "v"),
-        side="buy" if side == "buy" else "sell",
-        at_ms=instant_at(row, "T"),
+def _print(row: Mapping[str, Any]) -> events.Print:
+    return events.Print(
+        trade_id=read.identity(read.member(row, "i")),
+        price=read.number_at(row, "p"),
+        amount=read.number_at(row, "v"),
+        side=read.side(read.member(row, "S")),
+        at_ms=read.instant_at(row, "T"),
         # A block trade was agreed on elsewhere: no evidence of a price here.
         ordinary=row.get("BT") is not True,
     )
 
 
-def _control(frame: Mapping[str, Any]) -> tuple[Event, ...]:
+def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
     if frame.get("op") == "pong" or frame.get("ret_msg") == "pong":
-        return (Pong(),)
+        return (events.Pong(),)
     if frame.get("success") is False:
-        return (Refused(told(frame.get("ret_msg"))),)
+        return (events.Refused(read.told(frame.get("ret_msg"))),)
     if frame.get("success") is True:
-        return (Acknowledged(told(frame.get("op"))),)
-    raise BadFrame("unknown", list(frame)[:5])
+        return (events.Acknowledged(read.told(frame.get("op"))),)
+    raise events.BadFrame("unknown", list(frame)[:5])
 
 
 def _instrument(kind: Kind, row: Mapping[str, Any]) -> Instrument:
-    lot = mapping(member(row, "lotSizeFilter"))
-    step = lot.get("qtyStep") or member(lot, "basePrecision")
+    lot = read.mapping(read.member(row, "lotSizeFilter"))
+    step = lot.get("qtyStep") or read.member(lot, "basePrecision")
     notional = lot.get("minNotionalValue") or lot.get("minOrderAmt")
     return Instrument(
-        tick=number_at(member(row, "priceFilter"), "tickSize"),
-        step=number(step),
-        min_quantity=number_at(lot, "minOrderQty"),
-        min_notional=number(notional or 0),
+        tick=read.number_at(read.member(row, "priceFilter"), "tickSize"),
+        step=read.number(step),
+        min_quantity=read.number_at(lot, "minOrderQty"),
+        min_notional=read.number(notional or 0),
         contract="spot" if kind == "spot" else "linear",
     )
 
 
 def _result(text: str | bytes) -> Any:
-    answer = mapping(decoded(text))
+    answer = read.mapping(read.decoded(text))
     if answer.get("retCode", 0) != 0:
-        raise BadFrame("refused", told(answer.get("retMsg")))
-    return member(answer, "result")
+        raise events.BadFrame("refused", read.told(answer.get("retMsg")))
+    return read.member(answer, "result")
 
 
 def _category(kind: Kind) -> str:

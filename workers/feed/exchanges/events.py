@@ -22,6 +22,13 @@ class BadFrame(Exception):
         return f"bad frame ({self.kind}): {self.found}"
 
 
+class UnknownMarket(BadFrame):
+    """The exchange has answered, and lists no market of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("unknown_market", name)
+
+
 @dataclass(frozen=True, slots=True)
 class Kline:
     """A version of the candle that opens at ``open_ms``; volume in the base currency.
@@ -89,6 +96,14 @@ class MarkPrice:
     index: Decimal | None = None
     rate: Decimal | None = None
     next_funding_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastFunding:
+    """A funding that is over: the fraction of a position's notional that longs paid shorts at ``at_ms``."""
+
+    at_ms: int
+    rate: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,39 +15,17 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    Beat,
-    BestQuote,
-    Event,
-    Kline,
-    Pong,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
+from workers.feed.exchanges.lacking import Lacking
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    date,
-    decoded,
-    identity,
-    instant,
-    mapping,
-    member,
-    number,
-    number_at,
-    sequence,
-    text,
-    told,
-)
 
 MINUTES: Final[Mapping[str, int]] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1D": 1440}
-SIDES: Final = frozenset({"buy", "sell"})
 REST_COINS: Final[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
 MOST_PLACES: Final = 18
 
 
-class Kraken:
+class Kraken(Lacking):
     """Spot."""
 
     name: Final = "kraken"
@@ -83,15 +61,17 @@ class Kraken:
         }
         return Request("/0/public/OHLC", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        result = mapping(_result(text))
-        rows = next((sequence(rows) for name, rows in result.items() if name != "last"), ())
+        result = read.mapping(_result(text))
+        rows = next((read.sequence(rows) for name, rows in result.items() if name != "last"), ())
         found = []
         for row in rows:
-            opened, high, low, close, _average, volume = (number(it) for it in sequence(row, least=7)[1:7])
-            found.append(Kline.of(instant(row[0]) * 1000, (opened, high, low, close, volume)))
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+            opened, high, low, close, _average, volume = (
+                read.number(it) for it in read.sequence(row, least=7)[1:7]
+            )
+            found.append(events.Kline.of(read.instant(row[0]) * 1000, (opened, high, low, close, volume)))
+        return read.oldest_first(found)
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -100,10 +80,10 @@ class Kraken:
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids and the fees of the first tier."""
         names = {_rest_pair(market), _symbol(market)}
-        for row in mapping(_result(text)).values():
-            if told(member(row, "altname")) in names or told(row.get("wsname")) in names:
-                return _instrument(mapping(row))
-        raise BadFrame("unknown_market", _symbol(market))
+        for row in read.mapping(_result(text)).values():
+            if read.told(read.member(row, "altname")) in names or read.told(row.get("wsname")) in names:
+                return _instrument(read.mapping(row))
+        raise events.UnknownMarket(_symbol(market))
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time, told in whole seconds."""
@@ -111,7 +91,7 @@ class Kraken:
 
     def parse_clock(self, text: str | bytes) -> int:
         """Return UTC milliseconds; the middle of the second told."""
-        return instant(member(_result(text), "unixtime")) * 1000 + 500
+        return read.instant(read.member(_result(text), "unixtime")) * 1000 + 500
 
 
 class KrakenSession:
@@ -121,72 +101,71 @@ class KrakenSession:
         self._symbol = _symbol(market)
         self._minutes = MINUTES[market.timeframe]
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
-        frame = mapping(decoded(text))
+        frame = read.mapping(read.decoded(text))
         if "method" in frame:
             return _reply(frame)
-        channel = told(member(frame, "channel"))
+        channel = read.told(read.member(frame, "channel"))
         if channel == "heartbeat":
-            return (Beat(),)
+            return (events.Beat(),)
         if channel not in _PARSERS:
             return ()
-        rows = [mapping(row) for row in sequence(member(frame, "data"))]
-        ours = [row for row in rows if member(row, "symbol") == self._symbol]
+        rows = [read.mapping(row) for row in read.sequence(read.member(frame, "data"))]
+        ours = [row for row in rows if read.member(row, "symbol") == self._symbol]
         if channel == "ohlc":
-            ours = [row for row in ours if member(row, "interval") == self._minutes]
-        at_ms = date(frame["timestamp"]) if "timestamp" in frame else None
+            ours = [row for row in ours if read.member(row, "interval") == self._minutes]
+        at_ms = read.date(frame["timestamp"]) if "timestamp" in frame else None
         # A snapshot of candles holds hours of them; only the last two can still be news.
         wanted = ours[-2:] if channel == "ohlc" else ours
         return tuple(_PARSERS[channel](row, at_ms) for row in wanted)
 
 
-def _kline(row: Mapping[str, Any], at_ms: int | None) -> Event:
-    prices = (number_at(row, key) for key in ("open", "high", "low", "close", "volume"))
-    return Kline.of(date(member(row, "interval_begin")), prices, at_ms=at_ms)
+def _kline(row: Mapping[str, Any], at_ms: int | None) -> events.Event:
+    prices = (read.number_at(row, key) for key in ("open", "high", "low", "close", "volume"))
+    return events.Kline.of(read.date(read.member(row, "interval_begin")), prices, at_ms=at_ms)
 
 
-def _quote(row: Mapping[str, Any], at_ms: int | None) -> Event:
-    return BestQuote.of(
-        (number_at(row, key) for key in ("bid", "bid_qty", "ask", "ask_qty")),
-        date(row["timestamp"]) if "timestamp" in row else at_ms,
+def _quote(row: Mapping[str, Any], at_ms: int | None) -> events.Event:
+    return events.BestQuote.of(
+        (read.number_at(row, key) for key in ("bid", "bid_qty", "ask", "ask_qty")),
+        read.date(row["timestamp"]) if "timestamp" in row else at_ms,
     )
 
 
-def _trade(row: Mapping[str, Any], _at_ms: int | None) -> Event:
-    side = text(member(row, "side"))
-    if side not in SIDES:
-        raise BadFrame("side", side)
-    return Print(
-        trade_id=identity(member(row, "trade_id")),
-        price=number_at(row, "price"),
-        amount=number_at(row, "qty"),
-        side="buy" if side == "buy" else "sell",
-        at_ms=date(member(row, "timestamp")),
+def _trade(row: Mapping[str, Any], _at_ms: int | None) -> events.Event:
+    return events.Print(
+        trade_id=read.identity(read.member(row, "trade_id")),
+        price=read.number_at(row, "price"),
+        amount=read.number_at(row, "qty"),
+        side=read.side(read.member(row, "side")),
+        at_ms=read.date(read.member(row, "timestamp")),
     )
 
 
-_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], int | None], Event]]] = {
+_PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any], int | None], events.Event]]] = {
     "ohlc": _kline,
     "ticker": _quote,
     "trade": _trade,
 }
 
 
-def _reply(frame: Mapping[str, Any]) -> tuple[Event, ...]:
+def _reply(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
     if frame["method"] == "pong":
-        return (Pong(),)
+        return (events.Pong(),)
     if frame.get("success") is False:
-        return (Refused(told(frame.get("error"))),)
-    return (Acknowledged(told(frame["method"])),)
+        return (events.Refused(read.told(frame.get("error"))),)
+    return (events.Acknowledged(read.told(frame["method"])),)
 
 
 def _instrument(row: Mapping[str, Any]) -> Instrument:
     return Instrument(
-        tick=number(row["tick_size"]) if "tick_size" in row else _grid(member(row, "pair_decimals")),
-        step=_grid(member(row, "lot_decimals")),
-        min_quantity=number(row.get("ordermin", 0)),
-        min_notional=number(row.get("costmin", 0)),
+        tick=read.number(row["tick_size"])
+        if "tick_size" in row
+        else _grid(read.member(row, "pair_decimals")),
+        step=_grid(read.member(row, "lot_decimals")),
+        min_quantity=read.number(row.get("ordermin", 0)),
+        min_notional=read.number(row.get("costmin", 0)),
         maker=_fee(row.get("fees_maker")),
         taker=_fee(row.get("fees")),
     )
@@ -196,20 +175,20 @@ def _fee(tiers: Any) -> Decimal | None:
     """The first of [[volume, percent], ...] as a fraction."""
     if not tiers:
         return None
-    return number(sequence(sequence(tiers)[0], least=2)[1]) / 100
+    return read.number(read.sequence(read.sequence(tiers)[0], least=2)[1]) / 100
 
 
 def _grid(places: Any) -> Decimal:
     if not isinstance(places, int) or not 0 <= places <= MOST_PLACES:
-        raise BadFrame("number", places)
+        raise events.BadFrame("number", places)
     return Decimal(1).scaleb(-places)
 
 
 def _result(text: str | bytes) -> Any:
-    answer = mapping(decoded(text))
+    answer = read.mapping(read.decoded(text))
     if answer.get("error"):
-        raise BadFrame("refused", told(answer["error"]))
-    return member(answer, "result")
+        raise events.BadFrame("refused", read.told(answer["error"]))
+    return read.member(answer, "result")
 
 
 def _symbol(market: Market) -> str:

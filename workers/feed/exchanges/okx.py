@@ -12,40 +12,16 @@ from typing import Any, Final
 import msgspec
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import (
-    Acknowledged,
-    BadFrame,
-    BestQuote,
-    Event,
-    GoingAway,
-    Kline,
-    MarkPrice,
-    Pong,
-    Print,
-    Refused,
-)
+from workers.feed.exchanges import events
+from workers.feed.exchanges import reading as read
 from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
-from workers.feed.exchanges.reading import (
-    decoded,
-    identity,
-    instant,
-    instant_at,
-    mapping,
-    member,
-    number,
-    number_at,
-    optional_number,
-    sequence,
-    text,
-    told,
-)
 
 BARS: Final[Mapping[str, str]] = {
     "1m": "1m", "5m": "5m", "15m": "15m", "1h": "1H", "4h": "4H", "1D": "1Dutc",
 }  # fmt: skip
 """Plain 1D would begin at midnight in Hong Kong."""
-SIDES: Final = frozenset({"buy", "sell"})
 HISTORY_LIMIT: Final = 300
+FUNDING_LIMIT: Final = 100
 BASE: Final = "wss://ws.okx.com:8443"
 UPGRADE: Final = "64008"
 """The code of the notice that a connection is about to be closed for a service upgrade."""
@@ -92,10 +68,22 @@ class Okx:
         }
         return Request("/api/v5/market/candles", query)
 
-    def parse_history(self, market: Market, text: str | bytes) -> tuple[Kline, ...]:
+    def parse_history(self, market: Market, text: str | bytes) -> tuple[events.Kline, ...]:
         """Return candles, oldest first."""
-        found = [_kline(sequence(row, least=6), market.kind) for row in sequence(_data(text))]
-        return tuple(sorted(found, key=lambda kline: kline.open_ms))
+        return read.oldest_first(
+            _kline(read.sequence(row, least=6), market.kind) for row in read.sequence(_data(text))
+        )
+
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings of a swap: ``before`` means newer than."""
+        if market.kind == "spot":
+            return None
+        query = {"instId": _name(market), "before": str(start_ms - 1), "limit": str(FUNDING_LIMIT)}
+        return Request("/api/v5/public/funding-rate-history", query)
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[events.PastFunding, ...]:
+        """Return the fundings."""
+        return read.past_fundings(_data(text), "fundingTime", "realizedRate")
 
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
@@ -104,10 +92,10 @@ class Okx:
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
         """Return the market's grids, in the base currency; inverse contracts are refused."""
-        for row in sequence(_data(text)):
-            if member(row, "instId") == _name(market):
-                return _instrument(mapping(row))
-        raise BadFrame("unknown_market", _name(market))
+        for row in read.sequence(_data(text)):
+            if read.member(row, "instId") == _name(market):
+                return _instrument(read.mapping(row))
+        raise events.UnknownMarket(_name(market))
 
     def clock(self, kind: Kind) -> Request | None:
         """Ask for the time."""
@@ -115,7 +103,7 @@ class Okx:
 
     def parse_clock(self, text: str | bytes) -> int:
         """Return UTC milliseconds."""
-        return instant_at(sequence(_data(text), least=1)[0], "ts")
+        return read.instant_at(read.sequence(_data(text), least=1)[0], "ts")
 
 
 class OkxSession:
@@ -126,81 +114,84 @@ class OkxSession:
         self._name, self._candles = _name(market), _channel(market)
         self._rate: tuple[Decimal | None, int | None] = (None, None)
 
-    def parse(self, text: str | bytes) -> tuple[Event, ...]:
+    def parse(self, text: str | bytes) -> tuple[events.Event, ...]:
         """Return what a frame says. Raises BadFrame."""
         if text in ("pong", b"pong"):
-            return (Pong(),)
-        frame = mapping(decoded(text))
+            return (events.Pong(),)
+        frame = read.mapping(read.decoded(text))
         if "event" in frame:
             return _control(frame)
-        argument = mapping(member(frame, "arg"))
+        argument = read.mapping(read.member(frame, "arg"))
         if argument.get("instId") != self._name:
             return ()
-        rows, channel = sequence(member(frame, "data")), told(member(argument, "channel"))
+        rows, channel = read.sequence(read.member(frame, "data")), read.told(read.member(argument, "channel"))
         return self._rows(channel, rows)
 
-    def _rows(self, channel: str, rows: Sequence[Any]) -> tuple[Event, ...]:
+    def _rows(self, channel: str, rows: Sequence[Any]) -> tuple[events.Event, ...]:
         if channel == self._candles:
-            return tuple(_kline(sequence(row, least=6), self._kind) for row in rows)
+            return tuple(_kline(read.sequence(row, least=6), self._kind) for row in rows)
         match channel:
             case "tickers":
-                return tuple(quote for row in rows if (quote := _quote(mapping(row))) is not None)
+                return tuple(quote for row in rows if (quote := _quote(read.mapping(row))) is not None)
             case "trades":
-                return tuple(_print(mapping(row)) for row in rows)
+                return tuple(_print(read.mapping(row)) for row in rows)
             case "funding-rate":
                 return self._on_funding(rows)
             case "mark-price":
-                return tuple(self._mark(mapping(row)) for row in rows)
+                return tuple(self._mark(read.mapping(row)) for row in rows)
             case _:
                 return ()
 
-    def _on_funding(self, rows: Sequence[Any]) -> tuple[Event, ...]:
+    def _on_funding(self, rows: Sequence[Any]) -> tuple[events.Event, ...]:
         for row in rows:
-            self._rate = (optional_number(row, "fundingRate"), instant_at(row, "fundingTime"))
+            self._rate = (read.optional_number(row, "fundingRate"), read.instant_at(row, "fundingTime"))
         return ()
 
-    def _mark(self, row: Mapping[str, Any]) -> MarkPrice:
+    def _mark(self, row: Mapping[str, Any]) -> events.MarkPrice:
         rate, next_ms = self._rate
-        return MarkPrice(number_at(row, "markPx"), instant_at(row, "ts"), rate=rate, next_funding_ms=next_ms)
+        return events.MarkPrice(
+            read.number_at(row, "markPx"), read.instant_at(row, "ts"), rate=rate, next_funding_ms=next_ms
+        )
 
 
-def _kline(row: Sequence[Any], kind: Kind) -> Kline:
+def _kline(row: Sequence[Any], kind: Kind) -> events.Kline:
     # [ts, o, h, l, c, vol, volCcy, volCcyQuote, confirm]: of swaps vol counts contracts, volCcy the base.
     volume = row[5] if kind == "spot" or len(row) < 7 else row[6]
     if len(row) > 8 and row[8] not in ("0", "1"):
-        raise BadFrame("type", row[8])
+        raise events.BadFrame("type", row[8])
     closed = row[8] == "1" if len(row) > 8 else None
-    return Kline.of(instant(row[0]), (*(number(row[n]) for n in range(1, 5)), number(volume)), closed=closed)
-
-
-def _quote(row: Mapping[str, Any]) -> BestQuote | None:
-    keys = ("bidPx", "bidSz", "askPx", "askSz")
-    if any(member(row, key) == "" for key in keys):
-        return None
-    return BestQuote.of((number_at(row, key) for key in keys), instant_at(row, "ts"))
-
-
-def _print(row: Mapping[str, Any]) -> Print:
-    side = text(member(row, "side"))
-    if side not in SIDES:
-        raise BadFrame("side", side)
-    return Print(
-        trade_id=identity(member(row, "tradeId")),
-        price=number_at(row, "px"),
-        amount=number_at(row, "sz"),
-        side="buy" if side == "buy" else "sell",
-        at_ms=instant_at(row, "ts"),
+    return events.Kline.of(
+        read.instant(row[0]),
+        (*(read.number(row[n]) for n in range(1, 5)), read.number(volume)),
+        closed=closed,
     )
 
 
-def _control(frame: Mapping[str, Any]) -> tuple[Event, ...]:
-    match told(frame["event"]):
+def _quote(row: Mapping[str, Any]) -> events.BestQuote | None:
+    keys = ("bidPx", "bidSz", "askPx", "askSz")
+    if any(read.member(row, key) == "" for key in keys):
+        return None
+    return events.BestQuote.of((read.number_at(row, key) for key in keys), read.instant_at(row, "ts"))
+
+
+def _print(row: Mapping[str, Any]) -> events.Print:
+    return events.Print(
+        trade_id=read.identity(read.member(row, "tradeId")),
+        price=read.number_at(row, "px"),
+        amount=read.number_at(row, "sz"),
+        side=read.side(read.member(row, "side")),
+        at_ms=read.instant_at(row, "ts"),
+    )
+
+
+def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:
+    match read.told(frame["event"]):
         case "subscribe":
-            return (Acknowledged(told(mapping(frame.get("arg", {})).get("channel"))),)
+            return (events.Acknowledged(read.told(read.mapping(frame.get("arg", {})).get("channel"))),)
         case "error":
-            return (Refused(told(frame.get("msg"))),)
+            return (events.Refused(read.told(frame.get("msg"))),)
         case "notice":
-            return (GoingAway(told(frame.get("msg"))),) if frame.get("code") == UPGRADE else ()
+            return (events.GoingAway(read.told(frame.get("msg"))),) if frame.get("code") == UPGRADE else ()
         case _:
             return ()
 
@@ -209,23 +200,23 @@ def _instrument(row: Mapping[str, Any]) -> Instrument:
     if row.get("instType") == "SPOT":
         contract_size = Decimal(1)
     elif row.get("ctType") == "linear":
-        contract_size = number_at(row, "ctVal") * (optional_number(row, "ctMult") or 1)
+        contract_size = read.number_at(row, "ctVal") * (read.optional_number(row, "ctMult") or 1)
     else:
-        raise BadFrame("inverse", told(row.get("instId")))
+        raise events.BadFrame("inverse", read.told(row.get("instId")))
     return Instrument(
-        tick=number_at(row, "tickSz"),
-        step=number_at(row, "lotSz") * contract_size,
-        min_quantity=number_at(row, "minSz") * contract_size,
+        tick=read.number_at(row, "tickSz"),
+        step=read.number_at(row, "lotSz") * contract_size,
+        min_quantity=read.number_at(row, "minSz") * contract_size,
         contract_size=contract_size,
         contract="spot" if row.get("instType") == "SPOT" else "linear",
     )
 
 
 def _data(text: str | bytes) -> Any:
-    answer = mapping(decoded(text))
+    answer = read.mapping(read.decoded(text))
     if answer.get("code", "0") != "0":
-        raise BadFrame("refused", told(answer.get("msg")))
-    return member(answer, "data")
+        raise events.BadFrame("refused", read.told(answer.get("msg")))
+    return read.member(answer, "data")
 
 
 def _hello(name: str, channels: Sequence[str]) -> tuple[str, ...]:

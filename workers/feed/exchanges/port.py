@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from protocol.messages.market import Instrument
-from workers.feed.exchanges.events import Event, Kline
+from workers.feed.exchanges.events import Event, Kline, PastFunding
 from workers.feed.exchanges.symbols import Pair
 
 Kind = Literal["spot", "perpetual"]
@@ -103,12 +103,20 @@ class Exchange(Protocol):
         """Return candles, oldest first; the last may still be forming."""
         ...
 
+    def fundings(self, market: Market, start_ms: int, end_ms: int) -> Request | None:
+        """Ask for the fundings from ``start_ms`` to ``end_ms``; None where none are told."""
+        ...
+
+    def parse_fundings(self, market: Market, text: str | bytes) -> tuple[PastFunding, ...]:
+        """Return them in any order."""
+        ...
+
     def instrument(self, market: Market) -> Request:
         """Ask for the market's grids."""
         ...
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
-        """Return the market's grids; BadFrame("unknown_market") when it is not listed."""
+        """Return the market's grids; UnknownMarket when it is not listed."""
         ...
 
     def clock(self, kind: Kind) -> Request | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from workers.feed.exchanges.events import BadFrame
+from workers.feed.exchanges.events import BadFrame, Kline, PastFunding
 
 T = TypeVar("T")
 
@@ -103,6 +103,32 @@ def date(value: Any) -> int:
     except (ValueError, OverflowError, OSError) as error:
         raise BadFrame("time", value) from error
     return instant(milliseconds)
+
+
+def side(value: Any) -> Literal["buy", "sell"]:
+    """Return the side of a trade, written in whatever case."""
+    match told(value).lower():
+        case "buy":
+            return "buy"
+        case "sell":
+            return "sell"
+    raise BadFrame("side", value)
+
+
+def candles(rows: Any) -> tuple[Kline, ...]:
+    """Return candles of ``[open time, open, high, low, close, volume, ...]``, oldest first."""
+    checked = (sequence(row, least=6) for row in sequence(rows))
+    return oldest_first(Kline.of(instant(row[0]), map(number, row[1:6])) for row in checked)
+
+
+def oldest_first(klines: Iterable[Kline]) -> tuple[Kline, ...]:
+    """Return the same in the order of their times."""
+    return tuple(sorted(klines, key=lambda kline: kline.open_ms))
+
+
+def past_fundings(rows: Any, time_key: str, rate_key: str = "fundingRate") -> tuple[PastFunding, ...]:
+    """Return fundings that came as objects."""
+    return tuple(PastFunding(instant_at(row, time_key), number_at(row, rate_key)) for row in sequence(rows))
 
 
 def text(value: Any) -> str:

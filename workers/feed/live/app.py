@@ -16,16 +16,21 @@ from protocol.messages.market import Instrument
 from protocol.messages.stream import MarketRole
 from workers.feed.config import TIMEFRAME_MS, FeedConfig
 from workers.feed.exchanges.bitunix import Bitunix
-from workers.feed.exchanges.events import BadFrame
+from workers.feed.exchanges.events import BadFrame, UnknownMarket
 from workers.feed.exchanges.port import Exchange, Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.core import LiveCore
+from workers.feed.live.hours import Calendar
 from workers.feed.live.internet import Internet
+from workers.feed.live.kept import kept_calendar
 from workers.feed.live.network import Network, Unreachable
 from workers.feed.live.service import LiveService
+from workers.feed.live.sessions import Sessions
 from workers.feed.live.settings import LiveSettings
 from workers.feed.live.state import restored
+from workers.feed.through_ccxt.exchange import PREFIX
+from workers.shared.config import BadConfig
 from workers.shared.worker import Context, Worker
 
 BASE: Final = "1m"
@@ -34,6 +39,14 @@ BASE: Final = "1m"
 
 def build_exchange(context: Context, config: FeedConfig) -> Worker:
     """Return the feed of a real exchange."""
+    if config.exchange.startswith(PREFIX):
+        # Late: the library is large, and an extra.
+        from workers.feed.through_ccxt.app import build
+
+        through, library = build(config, context.launch.child)
+        # Its addresses are the library's, which has been told of ours.
+        plain = msgspec.structs.replace(config, ws_url="", rest_url="")
+        return assemble(context, plain, through, library)
     exchange = Bitunix(older=True) if config.form == "older" else EXCHANGES[config.exchange]
     return assemble(context, config, exchange, Internet())
 
@@ -65,7 +78,15 @@ def assemble(
     )
     # After a crash nobody waits for the exchange: grids change with the months, not with the minutes.
     known = state.instrument if context.launch.incarnation > 1 else None
-    asked = known or asyncio.run(_instrument(exchange, market, network, rest_base))
+    try:
+        asked = known or asyncio.run(_instrument(exchange, market, network, rest_base))
+    except UnknownMarket as error:
+        # What has been traded before is not parked for ever by one wrong answer.
+        if state.instrument is None:
+            journal.close()
+            raise _unlisted(context, config, error) from error
+        logger.bind(symbol=config.symbol, why=str(error)).warning("market no longer listed")
+        asked = None
     instrument = asked or state.instrument or _unknown(config)
     core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
     if asked is not None:
@@ -104,13 +125,24 @@ def settings_of(config: FeedConfig, market: Market) -> LiveSettings:
         poll_s=config.poll_s,
         from_trades=config.candles == "trades",
         history=config.history,
-        hours=None if config.hours is None else config.hours.as_hours(),
+        hours=_hours(config),
     )
+
+
+def _hours(config: FeedConfig) -> Calendar | None:
+    if config.calendar:
+        return Sessions(config.calendar, kept_calendar(config.calendar), wall_ms())
+    return None if config.hours is None else config.hours.as_hours()
 
 
 def wall_ms() -> int:
     """Return UTC milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def _unlisted(context: Context, config: FeedConfig, error: UnknownMarket) -> BadConfig:
+    problem = f"{config.exchange} has no such market: {error.found}"
+    return BadConfig(key=f"{context.launch.child}.config.symbol", found=config.symbol, problem=problem)
 
 
 async def _instrument(
@@ -123,6 +155,8 @@ async def _instrument(
         if response.status == 200:
             return exchange.parse_instrument(market, response.body)
         why = f"status {response.status}"
+    except UnknownMarket:
+        raise
     except (Unreachable, BadFrame) as error:
         why = str(error)
     logger.bind(path=request.path, why=why).warning("instrument not known from the exchange")

@@ -29,7 +29,8 @@ class Clocks:
         self._ping_at = now + PING_S
         self._pong_by: float | None = None
         self.data_at: float | None = None
-        # When a stream began to owe something: a prompt one at once, candles after a trade.
+        # When a stream began to owe something: a prompt one at once, candles after a trade. One that is told
+        # again (Bitfinex) or was none of the open market (an insurance fund's) moves no candle.
         self._owed = {stream.name: now for stream in line.streams if stream.prompt}
         self._names = {stream.name for stream in line.streams}
         self._forgiven = forgiven
@@ -48,7 +49,10 @@ class Clocks:
         """Learn that a stream delivered, right or wrong."""
         self.data_at = now
         self._owed.pop(stream, None)
-        if stream == "trades" and "candles" in self._names:
+
+    def traded(self, now: float) -> None:
+        """Learn of a new trade of the open market: a version of its candle is to follow."""
+        if "candles" in self._names:
             self._owed.setdefault("candles", now)
 
     def pinged(self, now: float) -> None:

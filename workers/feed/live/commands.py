@@ -38,7 +38,7 @@ class Ping:
     line: str
 
 
-Purpose = Literal["candles", "clock"]
+Purpose = Literal["candles", "clock", "fundings"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages.market import Candle, Funding, Instrument, MarketRecord
+from protocol.messages.market import Candle, Instrument
 from protocol.messages.stream import Record, Role
 from protocol.messages.tick import MarketState, Tick
 from workers.feed.exchanges.events import (
@@ -38,6 +38,7 @@ from workers.feed.live.commands import Answer, AtWork, Command, Say
 from workers.feed.live.errors import NoData
 from workers.feed.live.funding import FundingClock
 from workers.feed.live.opening import Opening
+from workers.feed.live.outbox import Outbox
 from workers.feed.live.questions import Questions
 from workers.feed.live.rejects import Rejects
 from workers.feed.live.settings import LiveSettings, Moment
@@ -45,12 +46,10 @@ from workers.feed.live.skew import Skew
 from workers.feed.live.state import Counts, LiveState
 from workers.feed.live.ticks import Ticks
 from workers.feed.live.wires import STREAM_OF, Wire, Wires
-from workers.shared.core import LogLine, Step
+from workers.shared.core import Step
 from workers.shared.log import iso_ms
 from workers.shared.worker import Condition
 
-SAVE_S: Final = 10.0
-"""How long counters may be newer in memory than on disk."""
 # Known and in order, but not for us: they are left out without being faults.
 HARMLESS: Final = frozenset({"duplicate", "order"})
 
@@ -67,19 +66,17 @@ class LiveCore:
         self._exchange, self._settings, self._state = exchange, settings, state
         self._wires = Wires(exchange, settings.market, settings.base_url, chance)
         self._ticks = Ticks(settings.symbol, state.last_close)
-        self._funding = FundingClock(state.funding)
+        asks = exchange.fundings(settings.market, 0, 0) is not None
+        self._funding = FundingClock(state.funding, state.funded_ms, asks=asks)
         self._rejects = Rejects(state.counts.rejected)
         self._skew = Skew()
-        self._questions = Questions(exchange, settings, self._skew, self._rejects)
+        self._questions = Questions(exchange, settings, self._skew, self._funding, self._rejects)
         self._opening = Opening(settings.hours)
         self._now, self._at_ms = 0.0, 0
         self._candles: Candles | None = None
         self._builder: Builder | None = None
-        self._records: list[MarketRecord] = []
-        self._logs: list[LogLine] = []
+        self._out = Outbox()
         self._commands: list[Command] = []
-        self._save_at = 0.0
-        self._changed = False
         self._market_state: MarketState | None = None
         self._last_data_ms: int | None = None
         self._heard_at: float | None = None
@@ -104,7 +101,8 @@ class LiveCore:
             self._candles = begun(self._settings, self._state, self._exchange_ms)
             if self._settings.from_trades:
                 self._builder = Builder(self._settings.market.timeframe_ms, self._exchange_ms)
-            self._save_at = now + SAVE_S
+            self._out.begin(now)
+            self._funding.begin(self._exchange_ms)
             self._heard_at = now
 
     def opened(self, line: str) -> None:
@@ -154,10 +152,9 @@ class LiveCore:
         """When :meth:`step` has something to do though nothing came."""
         if self._candles is None:
             return 0.0
-        times = [self._save_at] if self._changed else []
-        times.append(self._wires_deadline())
-        times.append(self._questions.deadline(self._candles, self._opening, self._moment))
-        return min(times)
+        asks_at = self._questions.deadline(self._candles, self._opening, self._moment)
+        times = (self._out.deadline, self._wires_deadline(), asks_at)
+        return min(at for at in times if at is not None)
 
     def step(self) -> Step | None:
         """Do what is due. Raises NoData when a fresh process should try."""
@@ -169,6 +166,7 @@ class LiveCore:
         if self._builder is not None:
             for kline in self._builder.closed(self._exchange_ms):
                 self._candles.saw(kline, self._now, self._exchange_ms)
+        self._release_fundings()
         self._release(self._candles)
         ticks = (*self._ticks.take(), *self._news_of_market(self._candles))
         self._hand_over_commands()
@@ -210,7 +208,7 @@ class LiveCore:
         """Remember the market's grids for a start at which the exchange cannot be asked."""
         if instrument != self._state.instrument:
             self._state.instrument = instrument
-            self._changed = True
+            self._out.changed = True
 
     @property
     def _exchange_ms(self) -> int:
@@ -240,6 +238,8 @@ class LiveCore:
         self._wires.data(wire, STREAM_OF[type(event)], self._now)
         self._note_time(event.at_ms)
         fault = self._taken(event)
+        if fault is None and isinstance(event, Print):
+            self._wires.traded(wire, self._now)
         if fault is None or fault in HARMLESS:
             self._wires.good(wire)
         else:
@@ -272,10 +272,8 @@ class LiveCore:
 
     def _on_mark(self, mark: MarkPrice) -> str | None:
         fault = self._ticks.mark(mark, self._at_ms, self._exchange_ms)
-        if fault is None and (over := self._funding.take(mark)) is not None:
-            funding = Funding(symbol=self._settings.symbol, at_ms=over.at_ms, rate=over.rate)
-            self._records.append(funding)
-            self._logs.append(LogLine("INFO", "funding", {"symbol": funding.symbol, "rate": over.rate}))
+        if fault is None:
+            self._funding.take(mark)
         return fault
 
     def _check_life(self) -> None:
@@ -295,14 +293,18 @@ class LiveCore:
             found = f"{wire.reconnect.failures} connections in a row failed, the last: {wire.trouble}"
             raise NoData(market=market, found=found)
 
+    def _release_fundings(self) -> None:
+        for over in self._funding.released():
+            self._out.records.append(outlet.funding(over, self._settings))
+            self._out.logs.append(outlet.funding_line(over, self._settings))
+
     def _release(self, candles: Candles) -> None:
         self._opening.skip(candles, self._settings.market.timeframe_ms, self._exchange_ms)
         slots = candles.take(self._now, self._exchange_ms)
-        self._logs += candles.logs
-        candles.logs.clear()
         made = [outlet.candle(slot, self._settings) for slot in slots]
-        self._logs += outlet.lines(made)
-        self._records += made
+        self._out.logs += (*candles.logs, *outlet.lines(made))
+        candles.logs.clear()
+        self._out.records += made
         self._note_out(made)
         if slots and candles.last_close is not None:
             self._ticks.reference = candles.last_close
@@ -336,23 +338,11 @@ class LiveCore:
             self.wake()
 
     def _written(self, candles: Candles, ticks: tuple[Tick, ...]) -> Step | None:
-        records, logs = tuple(self._records), (*self._wires.logs, *self._questions.logs, *self._logs)
-        self._records, self._logs = [], []
-        self._wires.logs.clear()
-        self._questions.logs.clear()
-        self._changed = self._changed or bool(ticks or logs)
-        saves = bool(records) or (self._changed and self._now >= self._save_at)
-        if not (saves or ticks or logs):
-            return None
-        if saves:
-            self._changed, self._save_at = False, self._now + SAVE_S
-        return Step(
-            outputs=records,
-            at_ms=self._state.close_ms or self._at_ms,
-            state=self._stored(candles) if saves else None,
-            logs=logs,
-            ticks=ticks,
-        )
+        for logs in (self._wires.logs, self._questions.logs):
+            self._out.logs[:0] = logs
+            logs.clear()
+        at_ms = self._state.close_ms or self._at_ms
+        return self._out.step(self._now, at_ms, ticks, lambda: self._stored(candles))
 
     def _stored(self, candles: Candles) -> bytes:
         state = msgspec.structs.replace(
@@ -361,6 +351,7 @@ class LiveCore:
             last_close=candles.last_close,
             part=None if candles.resampler is None else candles.resampler.part,
             funding=self._funding.pending,
+            funded_ms=self._funding.told_ms,
             counts=self._counts(),
         )
         return msgspec.msgpack.encode(state)
@@ -387,7 +378,7 @@ class LiveCore:
     def _reject(self, kind: str, found: object) -> None:
         line = self._rejects.note(kind, found, self._now)
         if line is not None:
-            self._logs.append(line)
+            self._out.logs.append(line)
 
     def _wires_deadline(self) -> float:
         if self._settings.poll_s is not None:

@@ -42,7 +42,7 @@ class Finality:
         for open_ms in self._forming:
             if open_ms < max(self._forming):
                 self._final_at.setdefault(open_ms, now + GRACE_S)
-        _bound(self._forming)
+        _bound(self._forming, self._final_at)
 
     def saw_by_rest(self, klines: Iterable[Kline], exchange_ms: int, *, gap: bool) -> None:
         """Learn versions from an answer, oldest first; ``exchange_ms`` is the exchange's time of it.
@@ -82,6 +82,9 @@ class Finality:
             memory.pop(kline.open_ms, None)
 
 
-def _bound(memory: dict[int, Kline]) -> None:
+def _bound(memory: dict[int, Kline], beside: dict[int, float] | None = None) -> None:
     while len(memory) > REMEMBERED:
-        del memory[min(memory)]
+        oldest = min(memory)
+        del memory[oldest]
+        if beside is not None:
+            beside.pop(oldest, None)

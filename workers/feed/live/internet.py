@@ -82,8 +82,12 @@ class Internet:
         finally:
             # A peer that does not answer must not hold anyone up.
             connection.close_timeout = CLOSE_S
-            with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
-                await connection.close()
+            try:
+                with contextlib.suppress(ConnectionClosed, OSError, TimeoutError):
+                    await connection.close()
+            finally:
+                # Whoever is cancelled in the middle of the goodbye leaves the socket to nobody.
+                connection.transport.abort()
 
     async def get(self, url: str) -> Response:
         """Ask by HTTP."""

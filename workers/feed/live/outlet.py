@@ -1,11 +1,12 @@
-"""What final candles look like to others: messages, and lines in the log. Pure."""
+"""What final candles and fundings look like to others: messages, and lines in the log. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from protocol.messages.market import Candle
+from protocol.messages.market import Candle, Funding
+from workers.feed.live.funding import Settled
 from workers.feed.live.order import Slot
 from workers.feed.live.settings import LiveSettings
 from workers.shared.core import LogLine
@@ -31,6 +32,17 @@ def candle(slot: Slot, settings: LiveSettings) -> Candle:
         volume=kline.volume,
         backfilled=slot.backfilled,
     )
+
+
+def funding(over: Settled, settings: LiveSettings) -> Funding:
+    """Return the message of a funding."""
+    return Funding(symbol=settings.symbol, at_ms=over.at_ms, rate=over.rate)
+
+
+def funding_line(over: Settled, settings: LiveSettings) -> LogLine:
+    """Return what is logged of a funding; ``source`` says whether the exchange has confirmed the rate."""
+    facts = {"symbol": settings.symbol, "time": iso_ms(over.at_ms), "rate": over.rate, "source": over.source}
+    return LogLine("INFO" if over.source != "estimate" else "WARNING", "funding", facts)
 
 
 def lines(candles: Sequence[Candle]) -> list[LogLine]:

@@ -27,7 +27,7 @@ class LiveState(msgspec.Struct, kw_only=True):
     """``market`` names what it is the state of; that of another market is of no use.
 
     ``last_open_ms`` is of the newest base candle that was handled, ``close_ms`` the end of the newest that
-    went out.
+    went out; up to ``funded_ms`` all fundings are told.
     """
 
     market: str
@@ -36,6 +36,7 @@ class LiveState(msgspec.Struct, kw_only=True):
     close_ms: int | None = None
     part: Part | None = None
     funding: Pending | None = None
+    funded_ms: int | None = None
     instrument: Instrument | None = None
     counts: Counts = msgspec.field(default_factory=Counts)
 

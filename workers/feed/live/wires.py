@@ -46,11 +46,14 @@ class Wires:
         self.logs: list[LogLine] = []
         self.reconnects = 0
         self._silent_since: float | None = None
+        self._was_open = True
 
     def check(self, now: float, at_ms: int, *, market_open: bool) -> None:
         """Do what the clocks demand."""
-        if not market_open:
+        # At the opening, too: how long before it this was asked last says nothing.
+        if not (market_open and self._was_open):
             self._excuse(now)
+        self._was_open = market_open
         for wire in self.all.values():
             if wire.clocks is None:
                 self._connect_when_due(wire, now)
@@ -115,6 +118,11 @@ class Wires:
         """Learn that good data came over a connection."""
         wire.reconnect.good()
         wire.trouble = None
+
+    def traded(self, wire: Wire, now: float) -> None:
+        """Learn that a new trade came over a connection."""
+        if wire.clocks is not None:
+            wire.clocks.traded(now)
 
     def silence(self, now: float) -> float:
         """Return for how many seconds nothing came over connections that stand or stood."""

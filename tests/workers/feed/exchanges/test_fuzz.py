@@ -104,6 +104,7 @@ def test_anything_at_all(name: str, raw: bytes | str) -> None:
     only_bad_frames(lambda: exchange.parse_history(wanted, raw))
     only_bad_frames(lambda: exchange.parse_instrument(wanted, raw))
     only_bad_frames(lambda: exchange.parse_clock(raw))
+    only_bad_frames(lambda: exchange.parse_fundings(wanted, raw))
 
 
 @pytest.mark.req("F5")

@@ -14,7 +14,7 @@ import msgspec
 from protocol.messages.market import Candle, Funding
 from protocol.messages.tick import MarketState, Tick
 from workers.feed.config import TIMEFRAME_MS
-from workers.feed.exchanges.port import Market
+from workers.feed.exchanges.port import Exchange, Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.commands import Answer, Ask, Command, Connect, Disconnect, Ping, Say
@@ -76,11 +76,18 @@ def flat_history(query: Mapping[str, str], now_ms: int) -> str:
     return rows(dict.fromkeys(opens, 100))
 
 
+def fundings(rates: Mapping[int, str]) -> str:
+    """Return Binance's answer with these rates by time."""
+    return json.dumps(
+        [{"symbol": "BTCUSDT", "fundingTime": at, "fundingRate": it} for at, it in rates.items()]
+    )
+
+
 @dataclass
 class Bench:
     """What the exchange does is set in its attributes; :meth:`run` lets time pass."""
 
-    exchange: str = "binance"
+    exchange: str | Exchange = "binance"
     kind: str = "spot"
     timeframe: str = "1m"
     symbol: str = "BTC/USDT"
@@ -93,7 +100,9 @@ class Bench:
     status: int | None = 200
     retry_after_s: float | None = None
     skew_ms: int = 0
+    mute: bool = False
     history: Callable[[Mapping[str, str], int], str] = flat_history
+    settled: Callable[[int, int], str] = lambda _start_ms, _now_ms: "[]"
 
     def __post_init__(self) -> None:
         self.commands: list[tuple[float, Command]] = []
@@ -101,7 +110,7 @@ class Bench:
         self.up: set[str] = set()
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        exchange = EXCHANGES[self.exchange]
+        exchange = EXCHANGES[self.exchange] if isinstance(self.exchange, str) else self.exchange
         base = self.timeframe if self.timeframe in exchange.timeframes else "1m"
         market = Market(pair(self.symbol), self.kind, base, TIMEFRAME_MS[base])  # type: ignore[arg-type]
         settings = LiveSettings(
@@ -252,6 +261,8 @@ class Bench:
             self.core.ponged(line)
 
     def _answer(self, ask: Ask) -> None:
+        if self.mute:
+            return
         self.core.advance(self.now, self.wall_ms)
         body = self._body(ask)
         sent_ms = self.wall_ms - 100
@@ -263,7 +274,10 @@ class Bench:
     def _body(self, ask: Ask) -> str:
         if ask.purpose == "clock":
             return json.dumps({"serverTime": self.exchange_ms - 50})
-        return self.history(ask.request.query, self.exchange_ms)
+        query = ask.request.query
+        if ask.purpose == "fundings":
+            return self.settled(int(query.get("startTime") or query["since"]), self.exchange_ms)
+        return self.history(query, self.exchange_ms)
 
 
 def msgspec_checked(step: Step) -> Step:

@@ -14,14 +14,15 @@ from workers.feed.config import FeedConfig
 from workers.feed.exchanges.table import EXCHANGES
 from workers.feed.live.app import assemble
 from workers.feed.live.network import Connection, Response, Unreachable
+from workers.shared.config import BadConfig
 from workers.shared.worker import Context, Worker
 
 
 class Rest:
     """A network that answers with grids, or with nothing, and remembers what it was asked."""
 
-    def __init__(self, *, up: bool = True) -> None:
-        self.up = up
+    def __init__(self, *, up: bool = True, body: str | None = None) -> None:
+        self.up, self.body = up, answer("fapi/v1/exchangeInfo") if body is None else body
         self.asked: list[str] = []
 
     def connect(self, url: str) -> AbstractAsyncContextManager[Connection]:
@@ -31,15 +32,15 @@ class Rest:
         self.asked.append(url)
         if not self.up:
             raise Unreachable("down")
-        return Response(200, answer("fapi/v1/exchangeInfo").encode())
+        return Response(200, self.body.encode())
 
 
-def worker(folder: Path, network: Rest, incarnation: int = 1) -> Worker:
+def worker(folder: Path, network: Rest, incarnation: int = 1, symbol: str = "SUSHI/USDT") -> Worker:
     launch = Launch(
         child="feed", path="root/feed", incarnation=incarnation, runtime_dir=str(folder),
         state_dir=str(folder), config_dir=str(folder),
     )  # fmt: skip
-    config = FeedConfig(source="exchange", market="perpetual", symbol="SUSHI/USDT")
+    config = FeedConfig(source="exchange", market="perpetual", symbol=symbol)
     return assemble(Context(launch), config, EXCHANGES["binance"], network)
 
 
@@ -84,4 +85,21 @@ def test_without_any_answer_the_grids_count_as_unknown(tmp_path: Path) -> None:
 
     assert not role_of(built).instrument.filters_known
     assert "0.01" == str(role_of(built).instrument.tick)
+    built.journal.close()
+
+
+@pytest.mark.req("S12")
+def test_a_market_that_the_exchange_does_not_list_ends_the_first_start_with_a_sentence(
+    tmp_path: Path,
+) -> None:
+    """Nobody is served by starting it again and again; what was traded before goes on with what it knew."""
+    sentence = r"feed.config.symbol: found 'NO/SUCH'.*binance has no such market: 'NOSUCH'"
+    with pytest.raises(BadConfig, match=sentence):
+        worker(tmp_path, Rest(), symbol="NO/SUCH")
+    live(worker(tmp_path, Rest()))
+    empty = Rest(body='{"symbols":[]}')
+    built = worker(tmp_path, empty)
+
+    assert 1 == len(empty.asked)
+    assert "0.0010" == str(role_of(built).instrument.tick)
     built.journal.close()

@@ -169,6 +169,23 @@ def test_candles_that_stay_silent_while_trades_come_cost_one_reconnect_not_the_f
 
 
 @pytest.mark.req("F2")
+@pytest.mark.parametrize(
+    "again", [{}, {"X": "INSURANCE_FUND", "t": 2}], ids=["told again", "an insurance fund's"]
+)
+def test_what_moves_no_candle_owes_none(again: dict[str, object]) -> None:
+    """Bitfinex tells each trade twice, and a fund's print is none: where it is quiet no candle follows."""
+    bench = Bench(kind="perpetual", settings={"stale_after_s": 600.0})
+    bench.stream(quote, 1.0, 100)
+    bench.run(10)
+    at_ms = bench.exchange_ms
+    bench.say(trade(at_ms, 1), kline(START_MS), trade(at_ms, 1, **again))
+    bench.run(40)
+
+    assert 1 == len(bench.connects())
+    assert [] == bench.logged("connection lost")
+
+
+@pytest.mark.req("F2")
 def test_both_connections_of_okx_are_watched_each_by_itself() -> None:
     """Candles come over one address, the rest over another: one may be away while the other stays."""
     bench = Bench(exchange="okx", symbol="BTC/USDT")

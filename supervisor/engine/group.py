@@ -42,14 +42,12 @@ class SupervisorNode(ChildNode):
         self.children: list[Node] = []
         self.window = RestartWindow(spec.intensity, whole_seconds=ctx.otp)
         self.recovery = Recovery(self)
-        self.closing = False
+        self.closing = self._ending = False
         self.shall: SupervisorSpec | None = None
-        self.exit_code = 0
-        self.incarnation = 0
+        self.exit_code = self.incarnation = 0
         self.since: float | None = None
         self._birth: tuple[Outcome, str | None] | None = None
         self._mistake: Mistake | None = None
-        self._ending = False
         if not ctx.otp:  # an operator may have wishes about a child before its first start
             self._populate()
 

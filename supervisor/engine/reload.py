@@ -101,6 +101,8 @@ class Reload:
         child.forget_next_start()
         child.record = Record.STOPPED
         yield from group.start_all((child,))
+        if not group.parallel:  # others may wait for the start that was cut
+            yield from complete(group)
 
     def _rebuilt(self, parent: SupervisorNode, group: SupervisorNode) -> Operation[None]:
         if group.shall is None:  # it was down meanwhile and is what it shall be

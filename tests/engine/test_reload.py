@@ -290,3 +290,18 @@ def test_group_made_anew_by_its_parents_start_is_not_rebuilt_as_well() -> None:
 
     assert world.exit_code == 0
     assert not any(world.alive.values())
+
+
+@pytest.mark.req("S12")
+def test_changed_child_that_others_wait_for_does_not_leave_them_waiting() -> None:
+    """Its start failed, the change took the next try over, and the restart of its sibling was forgotten."""
+    first = replace(worker("a"), shutdown=1.0)
+    world = World(group("root", first, worker("b"), strategy="one_for_all")).boot()
+    world.lives["a", 1] = Life(stops_in=None)
+    world.script("a", Life(spawn="no room"))
+    world.crash("b")
+    changed = replace(worker("a", "walk"), shutdown=1.0)
+
+    reload(world, group("root", changed, worker("b"), strategy="one_for_all"))
+
+    assert world.states() == {"a": "ready", "b": "ready"}

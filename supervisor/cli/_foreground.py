@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from contextlib import suppress
@@ -14,6 +13,7 @@ import click
 from supervisor.cli._early import EARLY, block
 from supervisor.cli._failure import FAILED, Failure
 from supervisor.cli._importable import look_at_workers, module_command
+from supervisor.cli._statedir import flaw_of, nearest_existing
 from supervisor.cli._surroundings import Surroundings, surroundings
 from supervisor.cli.check import refuse_unusable
 from supervisor.config import ConfigError, Source, Tree, Wishes, find_tree, live, load
@@ -27,10 +27,6 @@ READY = b"ready\n"
 """What a detached root says on stdout when all children are ready."""
 NOT_READY = b"not ready\n"
 """What it says, after the reasons, when some child cannot become ready by itself."""
-
-
-_LONGEST_BELOW = "log/" + "n" * 100
-"""A path below the state directory, as long as any that is needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,8 @@ def start_tree(order: Order) -> None:
     if order.detach and source.demo:
         raise ConfigError([Problem(origin="--detach", says="needs a tree file: name one with --config FILE")])
     tree = _read(source, order, here)
-    _refuse_too_long(tree.state_dir)
+    if flaw := flaw_of(tree.state_dir):
+        raise Failure(flaw, FAILED)
     members = order.members
     if not order.detached_child:
         members = refuse_unusable(tree, everything=order.preflight)
@@ -144,7 +141,7 @@ def _announce(word: bytes) -> None:
 def _tell_preflight(tree: Tree) -> None:
     click.echo(f"configuration: good ({tree.name})")
     click.echo("workers, their sections and programs: all good")
-    place = _nearest_existing(tree.state_dir)
+    place = nearest_existing(tree.state_dir)
     if not os.access(place, os.W_OK | os.X_OK):
         raise Failure(f"state directory: {place} is not writable; choose another with --state-dir", FAILED)
     click.echo(f"state directory: writable ({tree.state_dir})")
@@ -159,22 +156,3 @@ def _good_state_files(state_dir: Path) -> int:
     if problems:
         raise Failure("\n".join(problems), FAILED)
     return len(files)
-
-
-def _refuse_too_long(path: Path) -> None:
-    try:
-        (path / _LONGEST_BELOW).stat()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            start = str(path)[:60]
-            raise Failure(
-                f"state directory: the path {start}... is too long ({len(os.fsencode(path))} bytes, or "
-                "one of its names above 255); choose another with --state-dir",
-                FAILED,
-            ) from error
-
-
-def _nearest_existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path

@@ -10,6 +10,7 @@ import click
 
 from supervisor.cli._failure import USAGE, Failure
 from supervisor.cli._options import tree_options
+from supervisor.cli._statedir import flaw_of
 from supervisor.cli._surroundings import surroundings
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def command(
     """Check a tree file, with everything from the environment that overrides it, and start nothing.
 
     All problems are told at once. Also tried: whether each worker's `start` can be imported, what it
-    says about its section, and whether each program can be found. Exit status 0 or 2.
+    says about its section, whether each program can be found, and whether the state directory can be one.
+    Exit status 0 or 2.
 
     \b
     Example:
@@ -48,6 +50,8 @@ def command(
         click.echo(_given(tree, worker))
         return
     refuse_unusable(tree, everything=True)
+    if flaw := flaw_of(tree.state_dir):
+        raise Failure(flaw, USAGE)
     click.echo(f"{tree.name}: good, {len(workers(tree.root))} processes, state in {tree.state_dir}")
 
 

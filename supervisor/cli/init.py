@@ -101,12 +101,12 @@ def command(
     if state_dir is not None:
         raise click.UsageError("--state-dir has no meaning here; write state_dir into the file")
     target = surroundings().cwd / (path or config or "supervisor.toml")
+    if target.exists() and not force:  # before a template writes a file of its own
+        raise Failure(f"{target} exists already; use --force to replace it", FAILED)
     text = _templated(_HEAD + _body(base), templates, target.parent)
     try:
         with target.open("w" if force else "x", encoding="utf-8") as file:
             file.write(text)
-    except FileExistsError:
-        raise Failure(f"{target} exists already; use --force to replace it", FAILED) from None
     except OSError as error:
         raise Failure(f"cannot write {target}: {error.strerror}", FAILED) from error
     click.echo(f"wrote {target}; next: supervisor check, then supervisor start")

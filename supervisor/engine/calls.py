@@ -168,12 +168,9 @@ class Calls:
         if error is not None:
             self._refuse(call, error)
             return
-        if not child.wanted and not self._ctx.otp:
-            self._refuse(call, "terminated")
-            return
         waited = child.record
         yield from child.stop("restarted")  # a start that was cut may have left a process behind
-        outcome = yield from supervisor.start_child(child)
+        outcome = yield from self._start_again(supervisor, child)
         if outcome is Outcome.CUT:
             self._refuse(call, "terminated")
             return
@@ -182,6 +179,14 @@ class Calls:
             yield from self._start_others(supervisor, waited)
         elif not self._ctx.otp:
             supervisor.recovery.start_failed(child)
+
+    def _start_again(self, supervisor: SupervisorNode, child: Node) -> Operation[Outcome]:
+        if not self._ctx.otp:
+            if not child.wanted:  # somebody has stopped it meanwhile
+                return Outcome.CUT
+            child.forgive()
+        outcome: Outcome = yield from supervisor.start_child(child)
+        return outcome
 
     def _delete(self, call: DeleteChild, supervisor: SupervisorNode, child: Node) -> Operation[None]:
         error = _DOWN.get(child.record) or (None if child.phase is Phase.DOWN else "running")
@@ -228,7 +233,6 @@ def _wish(call: ChildCall, child: Node) -> None:
         case RestartChild():
             child.wanted = True
             child.finished = False
-            child.forgive()
         case DeleteChild():
             pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from supervisor.engine.child import Record
 from supervisor.engine.group import SupervisorNode
 from supervisor.engine.lane import Operation
+from supervisor.engine.phase import Phase
 from supervisor.engine.view import is_owed_a_start
 
 
@@ -22,3 +23,15 @@ def complete(group: SupervisorNode) -> Operation[None]:
         return  # they all start when its wait is over
     free = delayed.index(True) if any(delayed) else len(delayed)
     yield from group.start_all(tuple(filter(is_owed_a_start, group.children[:free])))
+
+
+def start_missing(group: SupervisorNode) -> None:
+    """Have everything beneath that shall run and does not started now."""
+    if group.parallel:
+        for child in group.children:
+            child.queue.post(group.start_all((child,)))
+    else:
+        group.lane.post(group.start_all(tuple(group.children)))
+    for child in group.children:
+        if isinstance(child, SupervisorNode) and child.phase is Phase.READY:
+            start_missing(child)

@@ -206,6 +206,7 @@ class SupervisorNode(ChildNode):
         if self.ctx.nodes.get(child.id) is child:
             del self.ctx.nodes[child.id]
         if isinstance(child, SupervisorNode):
+            child.shall = None
             child.disband()
 
     def start_child(self, child: Node) -> Operation[Outcome]:
@@ -229,14 +230,6 @@ class SupervisorNode(ChildNode):
             if outcome is Outcome.FAILED:
                 self.recovery.start_failed(child)
                 return
-
-    def start_missing(self) -> None:
-        """Have every child that shall run and does not started now."""
-        if self.parallel:
-            for child in self.children:
-                child.queue.post(self.start_all((child,)))
-        else:
-            self.lane.post(self.start_all(tuple(self.children)))
 
     def give_up(self, detail: str, code: int = 1) -> None:
         """End this supervisor, as soon as its lane is free."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from supervisor.engine.child import Outcome, Record, failure_of
 from supervisor.engine.commands import FactName, Reply, Report
-from supervisor.engine.completion import complete
+from supervisor.engine.completion import complete, start_missing
 from supervisor.engine.context import Context
 from supervisor.engine.group import Node, SupervisorNode
 from supervisor.engine.lane import Operation
@@ -83,7 +83,7 @@ class Operator:
             self._reply(request, child, ok=False, detail=_SUPERSEDED)
         elif child.phase is Phase.READY:
             if isinstance(child, SupervisorNode):
-                child.start_missing()
+                start_missing(child)
             self._reply(request, child, ok=True, detail="is running")
         else:
             yield from self._start_down(child, parent, request)

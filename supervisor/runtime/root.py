@@ -24,7 +24,6 @@ from supervisor.config import Tree, workers
 from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
 from supervisor.engine.view import ChildView
-from supervisor.host.guarded import guarded
 from supervisor.host.output import Output
 from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
@@ -48,6 +47,8 @@ from supervisor.runtime.reloading import Reader, Reloading
 from supervisor.runtime.report import event_of
 from supervisor.runtime.resources import Resources
 from supervisor.runtime.rootlog import say, say_events_lost, say_noise
+from supervisor.runtime.routines import Routines
+from supervisor.runtime.runend import RunEnd
 from supervisor.runtime.systemd import Address, Condition, Systemd
 from supervisor.runtime.taken import Taken
 from supervisor.runtime.utc import now_ms
@@ -77,7 +78,6 @@ class Root:
         self._tree, self._taken, runtime_dir = tree, taken, taken.runtime_dir
         self._output = output
         self._announce = announce
-        self._max_restarts, self._members = max_restarts, members
         self._engine = Engine(tree.root, uniform=random.SystemRandom().random)
         self._first_start = FirstStart(
             self._loop, self._engine, ready=self._all_ready, failed=announce_failure
@@ -87,9 +87,8 @@ class Root:
         self.replies: Answers[commands.Reply] = Answers(self.tell)
         self.results: Answers[commands.CallResult] = Answers(self.tell)
         self._version = version("supervisor-tree")  # it is read from a file
-        self._restarts = 0
         self._beats: dict[str, Beat] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._routines = Routines(self._broken)
         self._liveness = Liveness(CHECK_EVERY_S)
         self._noise = Noise(say_noise, time.monotonic)
         self._events = EventLog(
@@ -102,6 +101,9 @@ class Root:
         self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
+        self._run_end = RunEnd(
+            max_restarts, members, news=self._news, stop=self.shut_down, stopping=lambda: self.stopping
+        )
         self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = self._new_foreign()
@@ -124,16 +126,12 @@ class Root:
             say("WARNING", f"killed what the root before had left behind: {', '.join(self._taken.killed)}")
         self._systemd.open()
         await self._host.open()
-        for work in (
-            _every(CHECK_EVERY_S, self._check_liveness),
-            _every(TIP_EVERY_S, self._events.announce),
-            _every(TIP_EVERY_S, self._keep_places),
-            _every(TIP_EVERY_S, self._bell.look),
-            self._resources.sample(),
-            self._resources.watch_oom(),
-            self._tell_health(),
-        ):
-            self._tasks.append(guarded(self._loop, work, name="routine of the root", broken=self._broken))
+        self._routines.every(CHECK_EVERY_S, self._check_liveness)
+        for step in (self._events.announce, self._keep_places, self._bell.look):
+            self._routines.every(TIP_EVERY_S, step)
+        self._routines.every(self._tree.health, self._tell_health, at_once=False)
+        self._routines.run(self._resources.sample())
+        self._routines.run(self._resources.watch_oom())
         self.tell(events.Boot())
 
     async def started(self) -> None:
@@ -152,8 +150,7 @@ class Root:
 
     async def close(self) -> None:
         """End everything, also what is still running. Nothing of the root is left afterwards."""
-        for task in self._tasks:
-            task.cancel()
+        self._routines.close()
         self._first_start.close()
         self._bell.close()
         self._reloading.close()
@@ -212,10 +209,10 @@ class Root:
                 self._foreign.gone(report.child, report.incarnation or 0)
                 self._forget_run(report.child)
             case "restarting":
-                self._count_restart()
+                self._run_end.restarted(report.child)
             case "parked" | "held":
                 self._first_start.suspect()
-                self._given_up(report.child)
+                self._run_end.given_up(report.child)
 
     def replied(self, reply: commands.Reply) -> None:
         """A request came to its end."""
@@ -244,9 +241,7 @@ class Root:
 
     def child_done(self, child: str, incarnation: int, done: Done) -> None:
         """It has finished all its work."""
-        if done.then == "shutdown" and not self.stopping:
-            say("INFO", f"{child} has finished its work: stopping", child=child)
-            self.shut_down(done.code, by=child)
+        self._run_end.done(child, done)
 
     # What operators ask.
 
@@ -346,17 +341,6 @@ class Root:
             self._output.forget(child)
             self._foreign.forget(child)
 
-    def _given_up(self, child: str) -> None:
-        if child in self._members and not self.stopping:
-            self._news.say("CRITICAL", f"this run cannot end without {child}, which is given up: stopping")
-            self._loop.call_soon(self.shut_down, 1, child)
-
-    def _count_restart(self) -> None:
-        self._restarts += 1
-        if self._max_restarts is not None and self._restarts > self._max_restarts:
-            self._news.say("CRITICAL", f"more than {self._max_restarts} restarts in this run: stopping")
-            self._loop.call_soon(self.shut_down, 1, "--max-restarts")
-
     def _events_not_written(self, error: StorageError) -> None:
         say("ERROR", f"supervision events cannot be written and wait in memory: {error}")
         self._news.tell_later()
@@ -371,11 +355,9 @@ class Root:
         line = status_line(self._engine.view(self._host.now()))
         return Condition(self._engine.started, self.stopping, line)
 
-    async def _tell_health(self) -> None:
-        while True:
-            await asyncio.sleep(self._tree.health)
-            status = self.status()
-            say(health_level(status), HEALTH, **health_facts(status))
+    def _tell_health(self) -> None:
+        status = self.status()
+        say(health_level(status), HEALTH, **health_facts(status))
 
     def _keep_places(self) -> None:
         if not self._taken.keep(self._transport.rebind) and not self.stopping:
@@ -388,13 +370,7 @@ class Root:
     def _about(self) -> dict[str, Any]:
         return {
             "config": self._tree.name,
-            "demo": self._tree.demo,
+            **({"demo": True} if self._tree.demo else {}),
             "state_dir": str(self._tree.state_dir),
             "version": self._version,
         }
-
-
-async def _every(pause: float, step: Callable[[], None]) -> None:
-    while True:
-        step()
-        await asyncio.sleep(pause)

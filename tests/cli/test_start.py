@@ -228,6 +228,31 @@ def test_init_writes_a_file_that_is_good(shell: Shell) -> None:
 
 
 @pytest.mark.req("O5")
+def test_init_over_a_tree_file_leaves_nothing(shell: Shell) -> None:
+    """It wrote the example of a strategy, and only then saw that it could not write the tree."""
+    shell.write()
+
+    assert shell("init", "--strategy", "mine.py").exit_code == 1
+    assert not (shell.cwd / "mine.py").exists()
+
+
+@pytest.mark.req("S12")
+@pytest.mark.parametrize(
+    ("place", "told"), [("taken", "is a file, not a directory"), ("n" * 300, "is too long")]
+)
+def test_check_tells_of_a_state_directory_that_cannot_be(shell: Shell, place: str, told: str) -> None:
+    """It said good, and the start refused."""
+    (shell.cwd / "taken").write_text("")
+    shell.write()
+
+    checked = shell("check", "--state-dir", f"{place}/below")
+
+    assert (checked.exit_code, told in checked.stderr) == (2, True)
+    started = shell("start", "--state-dir", f"{place}/below")
+    assert (started.exit_code, told in started.stderr) == (1, True)
+
+
+@pytest.mark.req("O5")
 def test_every_command_explains_itself(shell: Shell) -> None:
     """Each command has a help page with an example, and takes --config and --state-dir."""
     page = shell("--help").stdout

@@ -283,3 +283,31 @@ def test_stop_wins_over_a_restart_that_was_called_before_it() -> None:
 
     assert answer(world, "r") == CallResult(error="terminated")
     assert (world.view("a").state, len(world.spawned_at["a"])) == ("stopped", 1)
+
+
+@pytest.mark.req("S5")
+def test_refused_restart_of_a_group_unparks_nobody() -> None:
+    """What was parked beneath was forgiven by a call that did nothing, and stayed down for no reason."""
+    bad = WorkerSpec(id="a", intensity=Intensity(max_restarts=0, period=10.0), on_exhausted="park")
+    world = World(SupervisorSpec(id="root", children=(SupervisorSpec(id="g", children=(bad,)),))).boot()
+    world.crash("a")
+
+    assert call(world, events.RestartChild("root", "g", "r")) == CallResult(error="running")
+    assert world.states()["a"] == "parked"
+
+
+@pytest.mark.req("S8")
+def test_stop_wins_over_a_restart_by_call_that_is_under_way() -> None:
+    """The call had its turn and waited for the old process to go; then it started a new one all the same."""
+    world = World(flat()).boot()
+    world.script("a", Life(ready_after=None, stops_in=2.0))
+    world.tell(events.RestartAsked("a"))
+    world.run_for(1.0)
+    world.tell(events.RestartChild("root", "a", "c"))
+    world.tell(events.RestartAsked("a"))
+    world.run_for(1.0)
+    world.stop("a")
+    world.run_for(10.0)
+
+    assert world.view("a").state == "stopped"
+    assert answer(world, "c") == CallResult(error="terminated")

@@ -299,3 +299,19 @@ def test_stop_of_a_restart_that_the_others_wait_for_lets_them_start() -> None:
     world.run_for(1.0)
 
     assert world.states() == {"a": "stopped", "b": "ready"}
+
+
+@pytest.mark.req("S8")
+def test_start_of_a_group_reaches_what_is_parked_at_any_depth() -> None:
+    """It was forgiven, and so parked no more, and nobody started it."""
+    bad = worker("a", intensity=Intensity(max_restarts=0, period=10.0), on_exhausted="park")
+    world = World(
+        group("root", "one_for_one", group("g", "one_for_one", group("h", "one_for_one", bad)))
+    ).boot()
+    world.crash("a")
+    assert world.states()["a"] == "parked"
+
+    world.tell(events.StartAsked("g", "r"))
+    world.run_for(1.0)
+
+    assert world.states()["a"] == "ready"

@@ -268,3 +268,25 @@ def test_children_that_change_places_stop_in_their_new_order() -> None:
     assert reload(world, group("root", worker("b"), worker("a"))) == "reordered: root"
     assert [view.id for view in world.engine.view(world.now)] == ["b", "a"]
     assert (world.view("a").incarnation, world.view("b").incarnation) == (1, 1)
+
+
+@pytest.mark.req("S8")
+@pytest.mark.req("S12")
+def test_group_made_anew_by_its_parents_start_is_not_rebuilt_as_well() -> None:
+    """Its rebuilding, still in the lane, replaced members that ran: no stop ended these any more."""
+    inner = group("h", worker("a"), strategy="one_for_all")
+    world = World(
+        group("root", worker("x"), group("g", inner, strategy="one_for_all"), strategy="one_for_all")
+    )
+    world.script("x", Life(ready_after=None))
+    world.boot()
+    rebuilt = group("g", group("h", worker("a")), strategy="one_for_all")
+    world.tell(events.TreeChanged(group("root", worker("x", "walk"), rebuilt, strategy="one_for_all"), "r"))
+    world.run_for(10.0)
+    assert set(world.states().values()) == {"ready"}
+
+    world.tell(events.ShutdownAsked())
+    world.run_for(10.0)
+
+    assert world.exit_code == 0
+    assert not any(world.alive.values())

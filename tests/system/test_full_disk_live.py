@@ -23,7 +23,7 @@ from tests.system.conftest import Start
 __all__ = ["small_disk"]
 
 PAPER = (sys.executable, "-c", "from workers.paper import main; main()")
-PATIENCE_S = 60
+PATIENCE_S = 120
 TREE = """
 [defaults.config]
 mode = "paper"
@@ -55,10 +55,15 @@ def broker(root: RootProcess) -> dict[str, Any]:
 
 
 def order(root: RootProcess, *words: str) -> None:
-    """Place an order by hand; it must be accepted."""
-    where = ("--symbol", SYMBOL, "--yes", "--json", "--state-dir", str(root.state_dir))
-    done = subprocess.run([*PAPER, "order", *words, *where], capture_output=True, text=True, check=False)
-    assert json.loads(done.stdout)["outcome"] == "accepted", (done.stdout, done.stderr, root.said())
+    """Place an order by hand, and wait until it is on the books: accepted, or filled already."""
+    before = books(root.state_dir, "SELECT status FROM orders")
+    where = ("--symbol", SYMBOL, "--yes", "--state-dir", str(root.state_dir))
+    subprocess.run([*PAPER, "order", *words, *where], capture_output=True, check=True)
+    found = wait_until(
+        lambda: books(root.state_dir, "SELECT status FROM orders")[len(before) :],
+        PATIENCE_S, what="the order", state=root.said,
+    )  # fmt: skip
+    assert found[0][0] in {"accepted", "filled"}
 
 
 @pytest.mark.slow
@@ -103,8 +108,7 @@ def test_an_exit_on_a_full_disk_acts_at_once_and_is_written_when_there_is_room(
     )
     last = books(state_dir, "SELECT side, price, position FROM fills ORDER BY number DESC LIMIT 1")
     assert last == [("sell", str(fell_to), "0")]
-    assert books(state_dir, "SELECT state, trigger FROM trading ORDER BY number") == [
-        ("reducing", "storage"),
-        ("active", "storage"),
-    ]
+    curbs = [("reducing", "storage"), ("active", "storage")]
+    told = "SELECT state, trigger FROM trading ORDER BY number"
+    wait_until(lambda: books(state_dir, told) == curbs, PATIENCE_S, what="the end of it", state=root.said)
     order(root, "buy", "1")

@@ -155,7 +155,8 @@ def test_a_silent_exchange_ends_the_feed_as_stale_and_the_supervisor_starts_it_a
     silent = SESSIONS["binance spot"].playing(faults=Faults(silence="after the acknowledgement"))
     with in_thread(silent) as local:
         root = begin(start, tree_file, "binance spot", local, more='stale_after = "1s"')
-        root.wait_ready(["broker", "strategy", "feed"])
+        # The feed is ready for a second at a time, which a slow machine may never be in time to see.
+        root.wait_ready(["broker", "strategy"])
 
         def ended() -> dict[str, Any]:
             found = feed_of(root)

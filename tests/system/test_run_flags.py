@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +55,8 @@ def test_more_restarts_than_wished_end_the_run_with_one(
 
     assert root.process.wait(30) == 1
     assert "more than 2 restarts" in root.said()
+    told = [json.loads(line) for line in root.command("events", "--json").stdout.splitlines()]
+    assert [event["event"] for event in told if "more than 2" in str(event.get("what"))] == ["warning"]
     assert root.living() == []
 
 

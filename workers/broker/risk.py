@@ -76,9 +76,8 @@ class Risk:
 
     def ordered(self, order: Order) -> None:
         """Count an order that was taken on."""
-        if order.strategy:
-            for curb in breakers.ordered(self._state.watch, self._limits, order.strategy, self._state.at_ms):
-                self.put(curb)
+        for curb in breakers.ordered(self._state.watch, self._limits, order.strategy, self._state.at_ms):
+            self.put(curb)
 
     def closed(self, trade: TradeClosed) -> None:
         """Count a round trip."""

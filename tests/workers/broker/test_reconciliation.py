@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from protocol.messages.instruction import Instructed, Resume
-from protocol.messages.trading import AtPrice, Bracket, Quantity, TradingChanged
-from tests.workers.broker.bench import BTC, CASH, D
+from protocol.messages.trading import AtPrice, Bracket, Cancel, Quantity, TradingChanged
+from tests.workers.broker.bench import BTC, CASH, D, order
 from tests.workers.broker.outside import FEE, Outside
 from tests.workers.broker.pit import T0
+from workers.broker.errors import LedgerBroken
 from workers.broker.instructions import Told
 from workers.broker.ledger import Books
 from workers.broker.orders import Happened, WorkingOrder
@@ -63,10 +65,10 @@ def books(*, held: int = 0, working: tuple[WorkingOrder, ...] = ()) -> BrokerSta
 
 def working(name: str, filled: int = 0) -> WorkingOrder:
     """Give an order for 3 at work."""
-    order = WorkingOrder(
+    made = WorkingOrder(
         client_order_id=name, strategy="s", symbol=BTC, side="buy", quantity=D(3), estimate=D(100)
     )
-    accepted = order.after(Happened.SUBMITTED).after(Happened.ACCEPTED)
+    accepted = made.after(Happened.SUBMITTED).after(Happened.ACCEPTED)
     return accepted.after_fill(D(filled), D(100)) if filled else accepted
 
 
@@ -246,7 +248,7 @@ def test_an_answer_that_cannot_be_changes_nothing_and_is_told(answer: Answer) ->
 
     assert (place.live.core._state.books, place.live.core._state.working) == before
     assert len(lines(place, "odd answer")) == 1
-    assert place.live.core.condition().errors == 0
+    assert (place.live.core.condition().errors, place.live.core.condition().reasons) == (0, ())
 
 
 @pytest.mark.req("B8")
@@ -275,16 +277,32 @@ def test_a_missed_execution_refuses_entries_until_the_next_standing_brings_it(la
 
 @pytest.mark.req("B8")
 def test_a_cancel_that_the_venue_refuses_leaves_the_order_at_work() -> None:
-    """And what should have replaced it is forgotten."""
+    """And what should have replaced it is forgotten, also when the order ends later."""
     place = account()
     place_order(place, "rests", kind="limit", limit=D(50))
-    asked = place.live.core._state.working["rests"]
-    place.live.core._market.office.clerk.withdraw(asked)
-    place.live.core.answer([Accepted("rests")])
+    new = order(0, size=Quantity(D(1)), name="new", kind="limit", limit=D(60))
+    wish = Cancel(
+        client_order_id="c", strategy="s", row=0, leg=0, target="rests", decided_ms=T0, replacement=new
+    )
+    place.live.send(wish)
+    assert place.live.statuses() == {"rests": "pending_cancel"}
+    place.live.core.answer([Accepted("rests"), Ended("rests")])
     place.live.at(0)
 
-    assert place.live.statuses() == {"rests": "accepted"}
-    assert place.live.core._state.working["rests"].replacement is None
+    assert place.live.statuses() == {"rests": "cancelled"}
+
+
+@pytest.mark.req("B4")
+def test_books_that_do_not_balance_end_the_process_from_an_answer_too() -> None:
+    """Nothing is booked on them any more."""
+    place = account()
+    place_order(place, "in")
+    state = place.live.core._state
+    state.books = replace(state.books, cash=state.books.cash + D("1e-12"))
+    place.live.core.answer([executed("in", 1, 1)])
+
+    with pytest.raises(LedgerBroken):
+        place.live.at(0)
 
 
 @pytest.mark.req("B8")

@@ -23,6 +23,7 @@ from tests.workers.broker.bench import BTC, MINUTE, Bench, D, bar, candle, order
 from tests.workers.broker.pit import ARRIVED, FREE, ONE, Live
 from workers.broker.errors import LedgerBroken
 from workers.broker.funding import Due
+from workers.broker.trailing import stop_at
 
 TEN_TIMES = replace(FREE, leverage=D(10))
 COARSE = Instrument(tick=D("0.5"), step=D("0.1"), contract="linear")
@@ -137,6 +138,13 @@ def test_on_the_entry_candle_a_trail_counts_the_close_and_not_the_high() -> None
     bench = traded([candle(1, "100"), bar(2, "100", "120", "99", "104")], entry)
 
     assert bench.rows("SELECT stop_price FROM orders WHERE parent IS NOT NULL") == [("99",)]
+
+
+@pytest.mark.req("B3")
+def test_a_trail_wider_than_the_price_stops_at_one_tick() -> None:
+    """A stop below nothing would never be touched."""
+    assert stop_at("sell", D(100), AtPrice(D(200)), D("0.5")) == D("0.5")
+    assert stop_at("buy", D(100), AtPrice(D(200)), D("0.5")) == D(300)
 
 
 @pytest.mark.req("B3")

@@ -42,6 +42,33 @@ def test_a_candle_that_stands_in_for_ticks_enters_nothing() -> None:
     assert live.statuses() == {"in": "accepted"}
 
 
+@pytest.mark.req("B3")
+@pytest.mark.parametrize(
+    ("now", "backfilled", "replayed"),
+    [(120_500, False, False), (126_000, False, True), (120_500, True, True)],
+    ids=["in time", "late", "backfilled"],
+)
+def test_a_fill_by_a_candle_is_replayed_where_that_came_late(
+    now: int, backfilled: bool, replayed: bool
+) -> None:
+    """R8: of the past is what the feed fetched, and what comes more than five seconds after its close."""
+    live = held(LONG).at(now)
+    live.candle(1, "100", "101", "94", "100", backfilled=backfilled)
+
+    assert [fill.replayed for fill in live.bench.fills[1:]] == [replayed]
+
+
+@pytest.mark.req("B3")
+def test_a_backfilled_candle_counts_even_where_quotes_came() -> None:
+    """The feed has fetched it because it does not trust what it has told of that minute."""
+    live = held(LONG)
+    for second in range(1, 121):
+        live.quote("100", "100.1", now=second * 1_000)
+    live.candle(1, "100", "101", "94", "100", backfilled=True)
+
+    assert live.filled[1:] == [("in/stop", D(95), D(1))]
+
+
 def test_a_candle_of_the_past_does_not_turn_time_back() -> None:
     """Nothing is held and nothing waits: it is a mark, and no more."""
     live = Live().quote("100", "100.1", now=0).at(90_000)

@@ -376,29 +376,6 @@ def test_the_last_heartbeat_survives_a_restart() -> None:
     assert "1970-01-01T00:02:00.000Z" == again.counters()["last_candle"]
 
 
-class Unkept(Waking):
-    """Whose knowledge cannot be stored, or cannot be told."""
-
-    def __init__(self, kept: Any) -> None:
-        super().__init__()
-        self.kept = kept
-
-    def snapshot(self) -> dict[str, Any]:
-        if isinstance(self.kept, Exception):
-            raise self.kept
-        return {"kept": self.kept}
-
-
-@pytest.mark.parametrize("kept", [object(), 2**70, KeyError("lost")])
-def test_a_snapshot_that_cannot_be_kept_asks_for_a_person(kept: Any) -> None:
-    """One sentence with the class; nothing is committed."""
-    core = made(Unkept(kept))
-    core.receive("feed", candles([1, 2]))
-
-    with pytest.raises(PersonMustLook, match=r"Unkept\.snapshot: .*; return a dict of plain values only"):
-        core.step()
-
-
 @pytest.mark.req("T2")
 def test_an_outage_of_somebody_else_may_pass() -> None:
     """A run that had nothing but passing trouble is started again, not parked."""
@@ -410,14 +387,3 @@ def test_an_outage_of_somebody_else_may_pass() -> None:
     core = made(Outage([]), error_budget=5)
     core.receive("feed", market([candle(n, 1) for n in range(9)]))
     until_raised(core, Taken(), CannotGoOn)
-
-
-@pytest.mark.req("T2")
-def test_user_code_that_ends_the_process_is_an_error_of_it() -> None:
-    """SystemExit costs one evaluation."""
-
-    class Leaving(Faulty):
-        def on_candle(self, context: Context, candle: Candle) -> list[Intent]:
-            raise SystemExit(0)
-
-    assert 2 == len(drive(made(Leaving([])), candles([1, 2, 3])).named("strategy failed"))

@@ -339,6 +339,8 @@ class Kept(Strategy):
             "ValueError: it has 5000.* bytes, at most 4194304 are kept with each commit",
         ),
         ({"x": 2**70}, "OverflowError"),
+        ({"x": object()}, "TypeError: Encoding objects of type object is unsupported"),
+        (KeyError("lost"), "KeyError: 'lost'"),
         (Nasty("x"), "Nasty: x"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 
 from protocol.messages.market import Candle
 from protocol.messages.tick import Tick
+from tests.support.deadline import until
 from tests.support.exchange.capture import Frame
 from tests.support.exchange.server import LocalExchange, Script, running
 from tests.workers.feed.exchanges.markets import MINUTE, market
@@ -163,3 +164,14 @@ async def served(
         feeding(EXCHANGES[name], market("BTC/USDT"), local.ws_url, local.rest_url, **settings) as feed,
     ):
         yield local, feed
+
+
+async def lively(feed: Feed, more: int = 5) -> None:
+    """Wait until so many further ticks have come."""
+    enough = feed.ticks + more
+    await until(lambda: feed.ticks >= enough, what="ticks", state=feed.core.counters)
+
+
+def whys(feed: Feed) -> list[str]:
+    """Why connections were lost."""
+    return [str(facts["why"]) for facts in feed.facts("connection lost")]

@@ -197,7 +197,7 @@ def test_a_funding_that_no_mark_price_ever_named_is_asked_for() -> None:
 
 @pytest.mark.req("F8")
 def test_while_one_may_be_missing_the_next_waits_for_it() -> None:
-    """What went out ends what can still be told, so mark prices tell nothing before the history has answered."""
+    """What went out ends what can still be told, so mark prices wait for the history."""
     clock = FundingClock(asks=True)
     clock.begin(DUE - HOUR_MS)
     clock.take(marked(DUE + EIGHT - 30_000, DUE + EIGHT))

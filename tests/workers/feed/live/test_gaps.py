@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
 
 from tests.workers.feed.live.bench import MINUTE, START_MS, Bench, flat_history, kline, quote, rows
+from workers.feed.exchanges.events import Kline
+from workers.feed.live.candles import Candles
+from workers.feed.live.order import Slot
+from workers.feed.live.resample import Resampler
 
 
 @pytest.mark.req("F7")
@@ -164,3 +169,28 @@ def test_a_candle_in_quarantine_that_rest_does_not_know_never_was() -> None:
 
     assert [0, 2] == bench.opens()
     assert 0 == bench.count("quarantined")
+
+
+@pytest.mark.req("F7")
+def test_while_rest_rests_nothing_is_asked_of_it_not_even_the_time() -> None:
+    """A ban is for every question."""
+    bench = gapped(418, 3600.0)
+    bench.run(700)
+
+    assert 1 == len(bench.asked("time"))
+    assert 1 == len(bench.asked())
+
+
+@pytest.mark.req("F6")
+def test_a_longer_candle_of_which_minutes_were_given_up_never_goes_out() -> None:
+    """What would lack its middle is left out; the next one is whole."""
+    candles = Candles(MINUTE, -MINUTE, resampler=Resampler(MINUTE, 5 * MINUTE))
+    price, made = Decimal(100), list[Slot]()
+    for minute in (0, 1, 3, 4, *range(5, 10)):
+        if minute == 3:
+            candles.jump(3 * MINUTE)
+        kline_ = Kline.of(minute * MINUTE, (price, price, price, price, price), closed=True)
+        candles.saw(kline_, float(minute), minute * MINUTE)
+        made += candles.take(float(minute), minute * MINUTE)
+
+    assert [5 * MINUTE] == [slot.open_ms for slot in made]

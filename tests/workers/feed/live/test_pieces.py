@@ -17,7 +17,6 @@ from tests.support.exchange.capture import DATA
 from workers.feed.exchanges.events import BestQuote, Kline, MarkPrice, Print
 from workers.feed.live.builder import Builder
 from workers.feed.live.finality import Finality
-from workers.feed.live.funding import FundingClock, Pending
 from workers.feed.live.hours import Hours
 from workers.feed.live.identity import REMEMBERED, TradeIds
 from workers.feed.live.order import Hole, Order, Slot
@@ -326,18 +325,3 @@ def test_no_mark_price_goes_out_that_is_older_than_the_last() -> None:
 
     assert [None, "order", None] == [ticks.mark(mark, 0, 1000) for mark in marks]
     assert ["80"] == [str(tick.mark) for tick in ticks.take() if isinstance(tick, Mark)]
-
-
-@pytest.mark.req("F8")
-def test_a_funding_time_that_moves_is_no_funding() -> None:
-    """Only when its time has come; an announcement that steps back is left out."""
-    clock = FundingClock()
-
-    def told(at_ms: int, next_ms: int, rate: str) -> object:
-        return clock.take(MarkPrice(Decimal(1), at_ms, rate=Decimal(rate), next_funding_ms=next_ms))
-
-    assert [None] * 3 == [told(0, 100, "0.1"), told(10, 200, "0.2"), told(20, 100, "0.3")]
-    assert Pending(200, Decimal("0.2")) == clock.pending
-    assert told(200, 200, "0.4") is None
-
-    assert Pending(200, Decimal("0.2")) == told(201, 300, "0.5")

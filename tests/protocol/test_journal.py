@@ -19,6 +19,7 @@ import pytest
 from protocol.codec import MAX_BODY
 from protocol.errors import ReadOnlyStorage, StorageBusy, StorageError, StorageFull, TooLarge
 from protocol.journal import Cursor, Durability, Journal, open_readonly, read_records
+from protocol.journal_file import WAL_LIMIT_BYTES
 from protocol.messages.stream import Former
 
 TABLES = ("CREATE TABLE IF NOT EXISTS trades (id INTEGER PRIMARY KEY, note TEXT)",)
@@ -130,6 +131,23 @@ def test_a_failed_commit_leaves_nothing(journal: Journal, statements: Any, error
     assert (journal.cursor("feed"), journal.state()) == (None, None)
     assert journal.connection.execute("SELECT count(*) FROM trades").fetchone() == (0,)
     assert [1] == [record.seq for record in journal.commit(bodies=[body("kept")])]
+
+
+def test_a_second_writer_overwrites_nothing(tmp_path: Path) -> None:
+    """There is one writer; whoever writes beside it fails instead of taking numbers that are taken."""
+    first, second = (Journal.open(tmp_path / "x.db", stream="x") for _ in range(2))
+    first.commit(bodies=[body("first")])
+    with pytest.raises(sqlite3.IntegrityError):
+        second.commit(bodies=[body("second")])
+
+    assert [(1, 0, "first")] == contents(second)
+    first.close()
+    second.close()
+
+
+def test_the_log_of_the_database_is_cut_back(journal: Journal) -> None:
+    """SQLite does it after a checkpoint, to what it is told here."""
+    assert (WAL_LIMIT_BYTES,) == journal.connection.execute("PRAGMA journal_size_limit").fetchone()
 
 
 def test_a_record_no_frame_could_carry_is_refused(journal: Journal) -> None:

@@ -296,6 +296,15 @@ def test_a_lost_tail_is_read_again_by_who_knows_records_by_their_key(last: int) 
     assert Fetch(after=5) == subscriber.poll(0.2, ROOM)
 
 
+def test_what_was_ready_goes_with_the_lost_tail() -> None:
+    """What was received and not taken is not what the producer has under these numbers now."""
+    subscriber = asked(3, rewinds=True)
+    subscriber.on_past(past(3, 7, 7), 0.1)
+    subscriber.on_past(after_power_loss(("j", 5), after=7, last=9), 0.2)
+
+    assert () == subscriber.take(ROOM)
+
+
 @pytest.mark.parametrize("last", [5, 9])
 def test_a_lost_tail_is_the_end_for_who_knows_records_by_number_only(last: int) -> None:
     """It halts; that other records have taken the numbers since does not hide it."""

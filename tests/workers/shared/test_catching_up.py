@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,37 @@ def test_a_reader_far_behind_catches_up_and_hurts_nobody(tmp_path: Path, behind:
         assert slow.most <= slow.bound
         assert peak < 32 * MIB
         assert list(range(1, told + 1)) == seen(late)
+
+
+@pytest.mark.req("X1")
+def test_a_flood_of_live_records_waits_outside_the_core(tmp_path: Path) -> None:
+    """More is told at once than the core has room for: it is handed over as room comes, all of it."""
+    reader = Recorder(bound=20, batch=1)
+    with world(tmp_path) as made:
+        made.add("feed", talking())
+        made.add("reader", recorder(reader))
+        late = made.start("reader").worker
+        made.start("feed")
+        made.run(1.0)
+        say(made, 400)
+        made.run_until(lambda: at(made, "reader") == 400)
+
+        assert reader.most <= reader.bound
+        assert list(range(1, 401)) == seen(late)
+
+
+@pytest.mark.req("X2")
+def test_a_core_that_goes_row_by_row_is_fetched_for_in_bites(tmp_path: Path) -> None:
+    """Each row it takes makes room for one: a question for each would cost more than the row."""
+    questions: list[int] = []
+    with world(tmp_path) as made:
+        made.add("feed", talking())
+        made.add("reader", recorder(Recorder(bound=50, batch=1)))
+        made.start("feed", lambda worker: replace(worker, on_asked=questions.append))
+        say(made, 1000)
+        made.run(1.0)
+        late = made.start("reader").worker
+        made.run_until(lambda: at(made, "reader") == 1000)
+
+        assert list(range(1, 1001)) == seen(late)
+        assert len(questions) < 1.5 * 1000 / 50  # its room is fifty

@@ -25,6 +25,7 @@ class Service:
     """What the unit is for. ``config``: the file or built-in tree to name to ``program``.
 
     ``state_dir`` None: where systemd keeps state. ``user``: a unit of a user's own service manager.
+    ``live``: each start is told that a real account is meant.
     """
 
     root: SupervisorSpec
@@ -32,6 +33,7 @@ class Service:
     program: Path
     state_dir: Path | None = None
     user: bool = False
+    live: bool = False
 
 
 def unit_text(service: Service) -> str:
@@ -99,13 +101,13 @@ def _unit(service: Service) -> list[str]:
 
 
 def _service(service: Service) -> list[str]:
-    command = command_line(str(service.program), "start", "--config", service.config)
+    words = [str(service.program), "start", "--config", service.config, *["--live"] * service.live]
     lines = [
         "[Service]",
         "# Ready when the first start has gone through all children; `systemctl status` shows how they are.",
         "Type=notify",
         "NotifyAccess=main",
-        f"ExecStart={command}",
+        f"ExecStart={command_line(*words)}",
         f"TimeoutStartSec={_span(seconds_to_start(service.root))}",
         "# The root's loop says every 15 s that it turns; a root that hangs is killed and started again.",
         "WatchdogSec=30",

@@ -14,8 +14,9 @@ from supervisor.cli._surroundings import surroundings
 
 @click.command("unit", short_help="Print a systemd unit for a tree.")
 @click.option("--user", is_flag=True, help="For your own service manager (systemctl --user).")
+@click.option("--live", is_flag=True, help="For a tree with a real account, which each start must name too.")
 @tree_options
-def command(*, user: bool, config: str | None, state_dir: str | None) -> None:
+def command(*, user: bool, live: bool, config: str | None, state_dir: str | None) -> None:
     """Print a systemd unit that runs the tree of --config FILE; how to install it stands at its head.
 
     The unit waits for the tree to be up (Type=notify), kills a root that hangs (WatchdogSec), grants the
@@ -42,6 +43,7 @@ def command(*, user: bool, config: str | None, state_dir: str | None) -> None:
         program=_program(here.environ.get("PATH")),
         state_dir=tree.state_dir if state_dir is not None else None,
         user=user,
+        live=live,
     )
     click.echo(unit_text(service), nl=False)
 

@@ -79,6 +79,15 @@ def test_what_a_tree_may_ask_for(shell: Shell) -> None:
 
 
 @pytest.mark.req("O5")
+@pytest.mark.req("B8")
+def test_a_unit_for_a_real_account_names_it_at_each_start(shell: Shell) -> None:
+    """The second of the two words that a real account takes; without it systemd would start in vain."""
+    [start] = unit(shell, TREE, "--live")["ExecStart"]
+    assert start.endswith(" --live")
+    [start] = unit(shell, TREE)["ExecStart"]
+    assert "--live" not in start
+
+
 def test_a_unit_needs_a_named_tree(shell: Shell) -> None:
     """Also where a tree file lies about; nothing is printed, exit 2. A wrong tree is refused too."""
     shell.write()

@@ -119,8 +119,8 @@ def _behind(count: int) -> Iterator[Row]:
         floor = _bare_reading(data / "talker.db", running.state_dir / "floor", count)
         said = _said(data / "talker.db", after=count)
     yield Row("replay.behind", rate, "records/s", floor, 1)
-    alone = _gaps_ms([at for at in said if at < came_ms])
-    beside = _gaps_ms([at for at in said if came_ms <= at <= done_ms])
+    alone = _gaps_ms([at for at in said if at < came_ms], count)
+    beside = _gaps_ms([at for at in said if came_ms <= at <= done_ms], count)
     yield Row("replay.behind.producer.p99", percentile(beside, 99), "ms", percentile(alone, 99), len(beside))
 
 
@@ -148,8 +148,8 @@ def _said(path: Path, after: int) -> list[int]:
         return [record.at_ms for record in read_records(journal, after=after, limit=1_000_000)]
 
 
-def _gaps_ms(times: list[int]) -> list[float]:
+def _gaps_ms(times: list[int], behind: int) -> list[float]:
     gaps = [float(then - now) for now, then in pairwise(times)]
     if not gaps:
-        raise TooSlow("the producer said nothing")
+        raise TooSlow(f"{behind} records are read before the producer says two words: take a larger --behind")
     return gaps

@@ -1,10 +1,12 @@
 """From what a child wrote to records: the bytes of a pipe -> lines -> one JSON object a line.
 
-A line that begins with 0x1E is a record of a Python worker (RFC 7464); every other line is wrapped.
+A line that begins with 0x1E is a record of a Python worker (RFC 7464); every other line is wrapped. The mark
+also ends whatever stands before it without a line's end: what a user's code prints never swallows a record.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -17,6 +19,7 @@ from supervisor.host.secrets import Scrubber
 Record = dict[str, Any]
 
 MARK: Final = 0x1E
+_MARK_WITHIN: Final = re.compile(rb"(?<=[^\n])\x1e")
 LONGEST: Final = 64 * 1024
 CUT: Final = b" ... [line cut]"
 _BAD_JSON: Final = (ValueError, TypeError, OverflowError, RecursionError)
@@ -36,7 +39,7 @@ class LineSplitter:
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take bytes, yield the lines that are complete; an overlong line comes cut, with a mark."""
-        *whole, rest = data.split(b"\n")
+        *whole, rest = self._separated(data).split(b"\n")
         for part in whole:
             yield from self._end(part)
         if not self._skipping:
@@ -49,6 +52,10 @@ class LineSplitter:
         """Yield what came without a line's end, when nothing more is to come."""
         if self._rest:
             yield from self._end(b"")
+
+    def _separated(self, data: bytes) -> bytes:
+        glued = data[:1] == b"\x1e" and (self._rest or self._skipping)
+        return (b"\n" if glued else b"") + _MARK_WITHIN.sub(b"\n\x1e", data)
 
     def _end(self, part: bytes) -> Iterator[bytes]:
         if self._skipping:

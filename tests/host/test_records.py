@@ -71,9 +71,23 @@ def test_cuts_between_reads_change_nothing(data: bytes, cuts: list[int]) -> None
     """However a pipe hands the bytes over, the lines are the same."""
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     chunks = [data[a:b] for a, b in pairwise(edges)]
-    expected = data.split(b"\n")
+    ended = b"".join(
+        b"\n\x1e" if byte == 0x1E and nth and data[nth - 1] != 0x0A else bytes([byte])
+        for nth, byte in enumerate(data)
+    )
+    expected = ended.split(b"\n")
 
     assert lines(*chunks) == (expected if expected[-1] else expected[:-1])
+
+
+@pytest.mark.req("H4")
+@pytest.mark.parametrize("before", [b"no end", b"\x1e{", bytes(range(256)), b"x" * (LONGEST + 1)])
+def test_a_record_after_output_without_a_lines_end_is_a_record(before: bytes) -> None:
+    """A strategy that prints with end='' does not swallow what its worker tells next."""
+    record = b'\x1e{"message":"evaluation"}'
+
+    for chunks in [(before + record + b"\n",), (before, record + b"\n")]:
+        assert parse(lines(*chunks)[-1], "strategy")["message"] == "evaluation"
 
 
 @pytest.mark.req("H4")

@@ -74,7 +74,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
             },
         ),
         (
-            ["replay", "--samples", "1", "--behind", "5000"],
+            ["replay", "--samples", "1", "--behind", "100000"],
             {"replay.pipelined", "replay.lockstep", "replay.behind", "replay.behind.producer.p99"},
         ),
         (["idle", "--seconds", "0.1"], {"idle.cpu.root", "idle.cpu.tree", "idle.pss.root", "idle.pss.tree"}),

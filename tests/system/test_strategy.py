@@ -47,9 +47,9 @@ def why(root: RootProcess, name: str = "strategy") -> dict[str, Any]:
 
 
 def log_of(root: RootProcess) -> str:
-    """The log of the strategy."""
+    """The log of the strategy; what is being written at this moment may end within a character."""
     path = root.state_dir / "log" / "strategy.jsonl"
-    return path.read_text() if path.exists() else ""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 @pytest.mark.req("T2")

@@ -128,12 +128,13 @@ class Output:
             self._ask(lambda: self._store_own(whole))
 
     def is_settled(self, child: str, incarnation: int) -> bool:
-        """Whether all that this incarnation had written is read; False also when that cannot be told now."""
+        """Whether all that this incarnation had written is stored; False also when nobody can tell."""
         pipe = self._pipes.get((child, incarnation))
-        return pipe is None or pipe.is_read
+        # In this order: what is read by now is stored, or is known to be not yet stored.
+        return (pipe is None or pipe.is_read) and child not in self._touched
 
     def when_settled(self, child: str, incarnation: int, then: Callable[[], None]) -> None:
-        """Call ``then`` in the reader's thread when all that this incarnation had written is read."""
+        """Call ``then`` in the reader's thread when all that this incarnation had written is stored."""
         with self._lock:
             if not self._closed:
                 self._ask(lambda: self._settle(child, incarnation, then))

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from supervisor.host.console import Console
-from supervisor.host.logfile import Retention
+from supervisor.host.logfile import LogFile, Retention
 from supervisor.host.output import Output
+from tests.support.deadline import wait_until
 
 PATIENCE = 20.0
 
@@ -88,6 +89,30 @@ def test_settled_without_end_of_file(output: Output) -> None:
     os.close(write)
     assert output.settle("feed", 1, PATIENCE)
     assert messages(output, "feed") == ["half a line", "the grandchild goes on"]
+
+
+@pytest.mark.req("H4")
+def test_what_is_heard_and_not_yet_in_its_file_is_not_settled(
+    output: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child was told as parked while its last words were on their way to the disk: its log lacked them."""
+    go_on, really = threading.Event(), LogFile.flush
+
+    def flush(file: LogFile) -> bool:
+        assert go_on.wait(PATIENCE)
+        return really(file)
+
+    monkeypatch.setattr(LogFile, "flush", flush)
+    write = attached(output)
+    os.write(write, b"and then it was over\n")
+    os.close(write)
+    wait_until(lambda: bool(output.last_lines("feed")), what="the reader")
+    settled_before = output.is_settled("feed", 1)
+    go_on.set()
+    wait_until(lambda: output.is_settled("feed", 1), what="the file")
+
+    assert not settled_before
+    assert messages(output, "feed") == ["and then it was over"]
 
 
 @pytest.mark.req("H4")

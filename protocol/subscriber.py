@@ -147,7 +147,7 @@ class Subscriber:
             certain = self._pass_over(certain, past.first_seq)
         if certain < self._received:
             self._rewind(certain, now)
-        current = self._is_current(past)
+        current = self._met(past)
         self._journal, self._role = past.journal, past.role
         before = self._received
         self._known = max(self._known, past.last_seq, self._heard.pop(past.journal, 0))
@@ -220,8 +220,8 @@ class Subscriber:
         self._held.clear()
         self._outstanding, self._due = None, now
 
-    def _is_current(self, past: Past) -> bool:
-        """Whether the producer of today speaks: an overtaken answer may be of an ended life."""
+    def _met(self, past: Past) -> bool:
+        """Learn which life answers; whether its prices are for us. One overtaken may be of an ended life."""
         if past.question < self._answered:
             return False
         self._answered = past.question

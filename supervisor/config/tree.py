@@ -24,19 +24,6 @@ from supervisor.config.schema import DEFAULTS, SECTIONS, SUPERVISOR
 from supervisor.config.suggest import did_you_mean
 from supervisor.engine.spec import ChildSpec, SupervisorSpec, WorkerSpec
 
-__all__ = [
-    "BUILT_IN",
-    "ConfigError",
-    "Source",
-    "Tree",
-    "Wishes",
-    "checked",
-    "find_tree",
-    "live",
-    "load",
-    "workers",
-]
-
 Mode = Literal["dry-run", "paper", "live"]
 
 LIVE: Final = "live"

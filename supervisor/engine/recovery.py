@@ -130,9 +130,8 @@ class Recovery:
         if child.record is Record.RESTARTING and not self._supervisor.closing:
             child.restarts += 1
             if not self._ctx.otp:
-                child.record = (
-                    Record.STOPPED
-                )  # when one before it fails, it waits for that one as the others do
+                # When one before it fails, it waits for that one as the others do.
+                child.record = Record.STOPPED
             yield from self._supervisor.start_all(self._group(child))
 
     def _retry(self, child: Node) -> Operation[None]:

@@ -18,8 +18,8 @@ from supervisor.host.secrets import Scrubber
 
 Record = dict[str, Any]
 
-MARK: Final = 0x1E
-_MARK_WITHIN: Final = re.compile(rb"(?<=[^\n])\x1e")
+MARK: Final = b"\x1e"
+_GLUED: Final = re.compile(b"(?<=[^\n])" + MARK)
 LONGEST: Final = 64 * 1024
 CUT: Final = b" ... [line cut]"
 _BAD_JSON: Final = (ValueError, TypeError, OverflowError, RecursionError)
@@ -54,8 +54,8 @@ class LineSplitter:
             yield from self._end(b"")
 
     def _separated(self, data: bytes) -> bytes:
-        glued = data[:1] == b"\x1e" and (self._rest or self._skipping)
-        return (b"\n" if glued else b"") + _MARK_WITHIN.sub(b"\n\x1e", data)
+        glued = data.startswith(MARK) and (self._rest or self._skipping)
+        return (b"\n" if glued else b"") + _GLUED.sub(b"\n" + MARK, data)
 
     def _end(self, part: bytes) -> Iterator[bytes]:
         if self._skipping:
@@ -116,7 +116,7 @@ def wrap(line: bytes, process: str) -> Record:
 
 def parse(line: bytes, process: str) -> Record:
     """Make a record of any line a child wrote; a broken one is wrapped, never refused."""
-    if not line or line[0] != MARK:
+    if not line.startswith(MARK):
         return wrap(line, process)
     try:
         found = msgspec.json.decode(line[1:])

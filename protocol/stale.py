@@ -1,7 +1,8 @@
 """Runtime directories that killed roots have left: found and removed by the next root that starts.
 
 One that is in use shows it: its root is registered and runs, or somebody answers at one of its sockets, or
-it is young, because its owner is just about to bind. Registering and looking exclude each other.
+it is young, because its owner is just about to bind. Registering and looking exclude each other, but nobody
+waits for ever: who is suspended in between keeps the others from tidying, not from starting.
 """
 
 from __future__ import annotations
@@ -25,30 +26,54 @@ YOUNG_S: Final = 60.0
 """So long after it was made, or taken over, a directory may still be without a socket."""
 AT_ONCE: Final = 500
 """So many are looked at by one start; the next one goes on."""
+PATIENCE_S: Final = 2.0
+"""So long another root may register or tidy before the next one goes on beside it."""
 _ANSWER_S: Final = 0.2
+_PAUSE_S: Final = 0.01
 _NAME: Final = re.compile(rf"[0-9a-f]{{{HASH_DIGITS}}}")
 
 
 @contextmanager
-def entering() -> Iterator[None]:
-    """Make or remove runtime directories of this user; others wait. Raises UnsafeDirectory, OSError."""
+def entering(patience: float = PATIENCE_S) -> Iterator[bool]:
+    """Make or remove runtime directories of this user, while others wait; yields whether they do.
+
+    False after ``patience`` seconds in which somebody else was at it: then nothing may be removed.
+    Raises UnsafeDirectory, OSError.
+    """
     descriptor = os.open(registry_directory(), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield _locked(descriptor, patience)
     finally:
         os.close(descriptor)
 
 
+def _locked(descriptor: int, patience: float) -> bool:
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up:
+                return False
+            time.sleep(_PAUSE_S)
+        else:
+            return True
+
+
 def remove_stale() -> int:
-    """Remove what belongs to nobody any more; how many directories. To be called while ``entering``."""
+    """Remove what belongs to nobody any more; how many directories. To be called alone in ``entering``."""
     spared = {os.path.realpath(entry.runtime_dir) for entry in running_roots()}
     candidates = [place for place in runtime_root().iterdir() if _NAME.fullmatch(place.name)]
     unknown = [place for place in candidates[:AT_ONCE] if os.path.realpath(place) not in spared]
-    stale = [place for place in unknown if _is_stale(place)]
-    for place in stale:
-        shutil.rmtree(place, ignore_errors=True)
-    return len(stale)
+    return sum(_removed(place) for place in unknown)
+
+
+def _removed(place: Path) -> bool:
+    # Looked at just before: one that went on beside us may have taken it over since.
+    if not _is_stale(place):
+        return False
+    shutil.rmtree(place, ignore_errors=True)
+    return True
 
 
 def _is_stale(place: Path) -> bool:

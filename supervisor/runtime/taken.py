@@ -127,12 +127,13 @@ def _cleared(identities: set[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _registered(tree: Tree, *, embedded: bool) -> Iterator[places.RootEntry]:
-    with stale.entering():
+    with stale.entering() as alone:
         runtime_dir = str(places.runtime_dir(tree.state_dir))
         os.utime(runtime_dir)  # it may be an old one
         entry = _entry(tree, runtime_dir, embedded=embedded)
         places.register(entry)
-        stale.remove_stale()
+        if alone:
+            stale.remove_stale()
     try:
         yield entry
     finally:

@@ -50,7 +50,8 @@ def entry(state_dir: Path, place: Path) -> RootEntry:
 
 def swept() -> int:
     """Remove what is stale; how many."""
-    with stale.entering():
+    with stale.entering() as alone:
+        assert alone
         return stale.remove_stale()
 
 
@@ -120,10 +121,20 @@ def test_what_is_not_a_place_of_a_root_stays(tmp_path: Path) -> None:
 @pytest.mark.req("S7")
 def test_looking_and_entering_exclude_each_other() -> None:
     """A root between making its directory and registering was the only danger."""
-    with stale.entering():
+    with stale.entering() as alone:
+        assert alone
         other = os.open(registry_directory(), os.O_RDONLY)
         try:
             with pytest.raises(BlockingIOError):
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
             os.close(other)
+
+
+@pytest.mark.req("S7")
+def test_who_is_suspended_while_entering_keeps_nobody_from_starting() -> None:
+    """Each start of that user hung for as long as one root was stopped in the middle of its own."""
+    with stale.entering() as first, stale.entering(patience=0.05) as second:
+        assert (first, second) == (True, False)
+    with stale.entering(patience=0) as third:
+        assert third

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol import stale
 from protocol.places import find_root, recall
 from supervisor.host import leftovers
 from tests.supervision import trees
@@ -46,6 +47,15 @@ def temporary_directories(root: TreeProcess) -> list[Path]:
     """The directories that a root has in the place for temporary files."""
     entry = find_root(root.state_dir)
     return list(Path("/tmp").glob(f"{leftovers.directory_prefix(f'{entry.pid}-{entry.started}')}*"))
+
+
+@pytest.mark.req("S7")
+def test_root_starts_beside_one_that_is_suspended_in_its_start(grow: Grow) -> None:
+    """Every start of that user hung for as long as another one was stopped while it tidied up."""
+    with stale.entering() as alone:
+        assert alone
+        root = grow(trees.command("c", *trees.SLEEPS))
+        root.wait_ready(["c"])
 
 
 @pytest.mark.req("S7")

@@ -121,7 +121,10 @@ class Root:
 
     async def open(self) -> None:
         """Start the helpers and the tree."""
-        self._news.record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=self._about()))
+        # In a line of the log "demo=false" beside "config=demo" would only puzzle.
+        demo = {"demo": True} if self._tree.demo else {}
+        facts = {**self._about(), **demo}
+        self._news.record(SupervisionEvent(event="root_started", pid=os.getpid(), facts=facts))
         if self._taken.killed:
             say("WARNING", f"killed what the root before had left behind: {', '.join(self._taken.killed)}")
         self._systemd.open()
@@ -264,7 +267,7 @@ class Root:
     def status(self) -> dict[str, Any]:
         """The object of ``supervisor status --json``."""
         self._news.tell()  # who sees a state finds in the journal how it came to it
-        facts = {"pid": os.getpid(), **self._about()}
+        facts = {"pid": os.getpid(), **self._about(), "demo": self._tree.demo}
         return self._overview.status(facts, stopping=self.stopping, now=self._host.now())
 
     # Inside.
@@ -370,7 +373,6 @@ class Root:
     def _about(self) -> dict[str, Any]:
         return {
             "config": self._tree.name,
-            **({"demo": True} if self._tree.demo else {}),
             "state_dir": str(self._tree.state_dir),
             "version": self._version,
         }

@@ -41,10 +41,28 @@ def test_four_processes_trade_and_ctrl_c_stops_them_in_reverse_order(start: Star
 
     assert len({child["pid"] for child in children.values()} | {root.process.pid}) == 5
     wait_until(lambda: fills(root), what="a trade")
+    assert root.status()["root"]["demo"] is False  # somebody named it
     assert root.interrupt() == 0
     ended = [line for line in root.command("events", "--json").stdout.splitlines() if '"exited"' in line]
     assert [json.loads(line)["child"] for line in ended] == ["feed", "strategy", "broker", "notifier"]
     assert root.living() == []
+
+
+@pytest.mark.req("O1")
+@pytest.mark.req("N1")
+def test_without_a_tree_file_banner_status_and_messages_say_demo(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody shall take for his own what runs because nothing was named."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    root = start()
+    root.wait_ready(FOUR)
+
+    assert "DEMO: no tree file was found" in root.said()
+    assert root.status()["root"]["demo"] is True
+    assert "DEMO" in root.command("status").stdout
+    wait_until(lambda: 'text="DEMO ' in root.said(), what="a message", state=root.said)
 
 
 @pytest.mark.req("S1")

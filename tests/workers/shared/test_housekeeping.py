@@ -120,7 +120,7 @@ def test_a_reader_that_is_down_holds_back_what_it_has_yet_to_read(tmp_path: Path
 
 @pytest.mark.req("S12", "X1")
 def test_a_worker_added_after_records_were_forgotten_begins_with_those_kept(tmp_path: Path) -> None:
-    """It has lost nothing: a strategy joins a tree that has run for long, and keeps its place over a restart."""
+    """It has lost nothing: a strategy joins a tree that has run for long, and keeps its place."""
     with world(tmp_path) as made:
         made.add("feed", talking())
         made.add("broker", recorder(Recorder(bound=3000, batch=500)))

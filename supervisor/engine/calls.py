@@ -193,9 +193,10 @@ class Calls:
         if error is not None:
             self._refuse(call, error)
             return
+        waited = child.record
         supervisor.forget(child)
         self._answer(call, CallResult())
-        self._start_others(supervisor, child.record)
+        self._start_others(supervisor, waited)
 
     def _start_others(self, supervisor: SupervisorNode, waited: Record) -> None:
         # In a group of a product tree the others wait for a child that is in backoff or held.

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +13,7 @@ from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy, StrategyParameters
 from workers.strategy.donchian import Donchian
 from workers.strategy.evaluation import in_words
+from workers.strategy.fresh import from_file
 from workers.strategy.ma_cross import MaCross
 from workers.strategy.remote import Remote
 from workers.strategy.rsi_reversal import RsiReversal
@@ -114,24 +113,10 @@ def _own(name: str, key: str, folder: Path) -> type[Strategy]:
 
 def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
     try:
-        return _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
+        return from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
     except FileNotFoundError as error:
         raise BadStrategy(key=key, found=name, problem=f"no such file: {folder / where}") from error
     except ModuleNotFoundError as error:
         raise BadStrategy(key=key, found=name, problem=f"{error}; install it, or name a .py file") from error
     except BaseException as error:
         raise BadStrategy(key=key, found=name, problem=f"importing it raised {in_words(error)}") from error
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # last, so that a helper beside the file hides nothing
-    spec = importlib.util.spec_from_file_location(f"strategy_file_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and msgspec look their module up
-    spec.loader.exec_module(module)
-    return module

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from workers.shared.exits import PersonMustLook
 from workers.strategy.api import PassingTrouble
+from workers.strategy.twin import without_twin
 from workers.strategy.wishes import Wish, checked
 
 LONGEST_ERROR: Final = 500
@@ -26,6 +27,7 @@ class Failure:
     passing: bool = False
 
 
+@without_twin
 def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
     """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure.
 
@@ -39,6 +41,7 @@ def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
         return failure_of(error)
 
 
+@without_twin
 def told(word: Callable[[], object]) -> Failure | None:
     """Tell user code something; whatever it raises but PersonMustLook becomes a Failure."""
     try:

@@ -17,6 +17,7 @@ from workers.strategy.fresh import from_file
 from workers.strategy.ma_cross import MaCross
 from workers.strategy.remote import Remote
 from workers.strategy.rsi_reversal import RsiReversal
+from workers.strategy.twin import without_twin
 
 SHIPPED: Final[Mapping[str, type[Strategy]]] = {
     "ma_cross": MaCross,
@@ -40,6 +41,7 @@ class BadStrategy(BadConfig):
     """The class that the tree file names cannot be used."""
 
 
+@without_twin
 def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) -> Strategy:
     """Return the strategy ``name`` with its checked ``parameters``; files are relative to ``folder``.
 
@@ -82,6 +84,7 @@ def find(name: str, *, folder: Path, key: str = "strategy") -> type[Strategy]:
     return kind
 
 
+@without_twin
 def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
     """Return ``name`` with its class where it is a file that holds one strategy. Raises BadStrategy."""
     if name in SHIPPED or not name.endswith(".py"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy, StrategyParameters
@@ -35,10 +35,14 @@ CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "restore": ("snapshot",),
 }
 LONGEST_WARMUP: Final = 100_000
+T = TypeVar("T")
 
 
 class BadStrategy(BadConfig):
     """The class that the tree file names cannot be used."""
+
+    def __str__(self) -> str:
+        return f"{self.key}: found {self.found!r}; {self.problem}; correct the strategy, or this key"
 
 
 @without_twin
@@ -53,21 +57,19 @@ def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) 
     if not (isinstance(kind.Parameters, type) and issubclass(kind.Parameters, StrategyParameters)):
         raise BadStrategy(key=key, found=name, problem="its Parameters are no subclass of StrategyParameters")
     checked = decode(parameters, kind.Parameters, child, section="config.parameters")
-    try:
-        strategy = kind(checked)
-        length, held = strategy.warmup, getattr(strategy, "parameters", None)
-    except BaseException as error:
-        raise BadStrategy(key=key, found=name, problem=f"its constructor raised {in_words(error)}") from error
+    strategy = _said(lambda: kind(checked), "its constructor", key, name)
+    held = _said(lambda: getattr(strategy, "parameters", None), "its parameters", key, name)
+    if not isinstance(held, StrategyParameters):
+        raise BadStrategy(
+            key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
+        )
+    length = _said(lambda: strategy.warmup, "its warmup", key, name)
     if type(length) is not int or length > LONGEST_WARMUP:
         problem = f"its warmup is {length!r}; allowed: a number of candles up to {LONGEST_WARMUP}"
         raise BadStrategy(key=key, found=name, problem=problem)
     if type(strategy.version) is not int:
         problem = f"its version is {strategy.version!r}; allowed: a whole number"
         raise BadStrategy(key=key, found=name, problem=problem)
-    if not isinstance(held, StrategyParameters):
-        raise BadStrategy(
-            key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
-        )
     return strategy
 
 
@@ -112,6 +114,13 @@ def _own(name: str, key: str, folder: Path) -> type[Strategy]:
         found = "no such class" if kind is None else "not a subclass of workers.strategy.api.Strategy"
         raise BadStrategy(key=key, found=name, problem=f"{class_name} in {where}: {found}")
     return kind
+
+
+def _said(question: Callable[[], T], what: str, key: str, name: str) -> T:
+    try:
+        return question()
+    except BaseException as error:
+        raise BadStrategy(key=key, found=name, problem=f"{what} raised {in_words(error)}") from error
 
 
 def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:

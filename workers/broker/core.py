@@ -77,7 +77,7 @@ class BrokerCore:
 
     def __init__(self, inputs: Sequence[str], state: BrokerState, rules: Rules) -> None:
         self._inputs, self._state, self._rules = tuple(inputs), state, rules
-        self._notes = Notes()
+        self._notes = Notes(keep=rules.keep_history)
         self._risk = Risk(state, rules.limits, self._notes)
         self._cursors: dict[str, int] = {}
         self._rows = MarketInbox()

@@ -75,7 +75,7 @@ class _Reader:
 
     def _trade(self, trade: Print) -> Iterator[str]:
         trade_id = trade.trade_id or self._ids.made(trade.at_ms)
-        if self._ids.fresh(trade_id):
+        if self._ids.fresh(trade_id, trade.at_ms):
             yield f"{trade.at_ms},{trade.price:f},{trade.amount:f},{trade.side},{trade_id}"
 
 

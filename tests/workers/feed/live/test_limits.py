@@ -208,7 +208,7 @@ def test_an_exchange_that_says_goodbye_before_any_data_counts_as_lost() -> None:
 
 @pytest.mark.req("F3")
 def test_an_exchange_that_says_goodbye_to_each_connection_is_not_asked_each_second() -> None:
-    """A price and a goodbye, again and again: the first is answered at once, each other after five seconds."""
+    """A price and a goodbye, again and again: one is answered at once, the others after five seconds."""
     bench = Bench()
     for n in range(600):
         bench.at(n * 0.1, lambda: bench.say(quote(bench.exchange_ms), '{"e":"serverShutdown","E":1}'))

@@ -274,9 +274,7 @@ class LiveCore:
 
     def _on_mark(self, mark: MarkPrice) -> str | None:
         fault = self._ticks.mark(mark, self._at_ms, self._exchange_ms)
-        if fault is None:
-            self._funding.take(mark)
-        return fault
+        return self._funding.take(mark) if fault is None else fault
 
     def _check_life(self) -> None:
         settings, now = self._settings, self._now

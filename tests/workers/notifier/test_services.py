@@ -76,7 +76,7 @@ def test_what_a_service_does_not_take_is_tried_again(tmp_path: Path) -> None:
     answers, taken = [False, False, True, True], list[str]()
 
     async def moody(_url: str, text: str) -> bool:
-        taken.append(text.split("\n1970")[0])
+        taken.append(text.split("\n1970", maxsplit=1)[0])
         return answers.pop(0)
 
     async def run() -> None:

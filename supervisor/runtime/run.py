@@ -19,7 +19,7 @@ from supervisor.host.output import Output
 from supervisor.runtime.environments import environments
 from supervisor.runtime.reloading import Reader
 from supervisor.runtime.root import Root
-from supervisor.runtime.rootlog import beside, configure
+from supervisor.runtime.rootlog import beside, configure, say_unhandled
 from supervisor.runtime.systemd import Address
 from supervisor.runtime.taken import RootAlreadyHere, Taken, places_taken
 
@@ -126,6 +126,7 @@ async def _serve(tree: Tree, options: RunOptions, taken: Taken, output: Output) 
         reader=options.reader,
         alone=not options.embedded,
     )
+    loop.set_exception_handler(say_unhandled)
     interrupted = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _signalled, number, root, options.detached, interrupted)

@@ -90,9 +90,9 @@ _NEXT: Final = (
     " USING (number) WHERE d.channel = ? AND d.sent_ms IS NULL ORDER BY d.urgent DESC, d.number LIMIT 1"
 )
 _SHELVE: Final = (
-    "UPDATE deliveries SET sent_ms = ?1 WHERE channel = ?2 AND number IN (SELECT number FROM deliveries"
-    " INDEXED BY unsent WHERE channel = ?2 AND sent_ms IS NULL AND number >= (SELECT min(number)"
-    " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?3)"
+    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number IN (SELECT number FROM deliveries"
+    " INDEXED BY unsent WHERE channel = ? AND sent_ms IS NULL AND number >= (SELECT min(number)"
+    " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?)"
 )
 _DROP: Final = (
     "UPDATE deliveries SET sent_ms = ?1 WHERE channel = ?2 AND number IN (SELECT number FROM deliveries"
@@ -186,7 +186,7 @@ class Outbox:
     def shelve(self, channel: str, at_ms: int) -> bool:
         """Take some of what this run has made out of the line of a channel, unsent; whether there was any."""
         waiting = self.queued_in(channel)
-        self._write(_SHELVE, (at_ms, channel, BIT))
+        self._write(_SHELVE, (at_ms, channel, channel, BIT))
         return self.queued_in(channel) < waiting
 
     def put(self, message: Message, channel: str, *notes: tuple[str, int]) -> None:

@@ -23,7 +23,7 @@ from workers.broker.office import OpenVenue
 from workers.broker.paper_venue import paper
 from workers.broker.rules import Rules
 from workers.broker.state import restore
-from workers.broker.store import TABLES, digest
+from workers.broker.store import KEEP_HISTORY, TABLES, digest
 from workers.shared.core import Step
 
 MINUTE = 60_000
@@ -99,6 +99,7 @@ class Bench:
     funding: Sequence[Due] = ()
     on_shutdown: Literal["keep", "cancel", "close"] = "keep"
     venue: OpenVenue | None = None
+    keep_history: int = KEEP_HISTORY
     steps: list[Step] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -143,6 +144,7 @@ class Bench:
             limits=self.limits,
             dry_run=self.dry_run,
             on_shutdown=self.on_shutdown,
+            keep_history=self.keep_history,
             venue=self.venue or paper(FundingSchedule(self.funding)),
         )
         self.core = BrokerCore(["feed", *self.strategies], state, rules)

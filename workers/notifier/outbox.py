@@ -95,8 +95,8 @@ _SHELVE: Final = (
     " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?)"
 )
 _DROP: Final = (
-    "UPDATE deliveries SET sent_ms = ?1 WHERE channel = ?2 AND number IN (SELECT number FROM deliveries"
-    " WHERE channel = ?2 AND sent_ms IS NULL ORDER BY urgent, number LIMIT ?3)"
+    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number IN (SELECT number FROM deliveries"
+    " WHERE channel = ? AND sent_ms IS NULL ORDER BY urgent, number LIMIT ?)"
 )
 _COUNT: Final = (
     "INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
@@ -137,7 +137,7 @@ def forget_sent(most: int) -> Write:
 
 def drop(channel: str, count: int, at_ms: int) -> Write:
     """Take so many letters out of the line of a channel, unsent: the oldest, what is urgent last."""
-    return Write(_DROP, (at_ms, channel, count))
+    return Write(_DROP, (at_ms, channel, channel, count))
 
 
 class Outbox:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import ssl
@@ -79,6 +80,8 @@ inputs = ["binance", "broker"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it and say what came of it; the exit status."""
     options = _options(arguments)
+    # The local exchange writes on to feeds that left while it was deaf; asyncio would tell of each time.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, in_thread(exchange(options.seed)) as local:
         try:

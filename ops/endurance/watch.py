@@ -37,7 +37,7 @@ class Watched:
         self.recovered, self._ticks, self._waits_since = False, -1, now
 
     def look(self, child: dict[str, Any], now: float) -> None:
-        """Judge what ``supervisor status`` says of it. Raises Broken."""
+        """Judge what ``supervisor status`` says of it: nothing, of one that is not there. Raises Broken."""
         counters = child.get("counters") or {}
         ticks = counters.get("ticks", self._ticks)
         if ticks != self._ticks:
@@ -56,7 +56,7 @@ class Watched:
         return {**self._seen, "longest_wait_s": round(self.longest_wait_s, 1), "first_most_last": held}
 
     def _hold(self, child: dict[str, Any], counters: dict[str, Any]) -> None:
-        held = _holdings(child["pid"], counters)
+        held = _holdings(child.get("pid"), counters)
         if held is None:
             return
         self._first, self._last = self._first or held, held
@@ -90,10 +90,10 @@ class Watch:
         for name, feed in self.feeds.items():
             if not calm:
                 feed.trouble(now)
-            if name in children:
-                feed.look(children[name], now)
-        if children:
-            self.orders = children["broker"]["counters"].get("orders", self.orders)
+            # Who does not show is judged as who shows nothing new.
+            feed.look(children.get(name, {}), now)
+        broker = children.get("broker", {})
+        self.orders = (broker.get("counters") or {}).get("orders", self.orders)
 
 
 def _judge(name: str, child: dict[str, Any]) -> None:

@@ -31,14 +31,14 @@ class Line(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Rows:
-    """The columns, the rows as text, and how many lines and frames could not be read."""
+    """The columns, the rows as text, and how many lines were no frames in the exchange's form."""
 
     columns: tuple[str, ...]
     lines: list[str]
     bad: int
 
 
-def rows_of(lines: Iterable[str], session: Session, length_ms: int) -> Rows:
+def rows_of(lines: Iterable[bytes], session: Session, length_ms: int) -> Rows:
     """Return the candles of ``length_ms`` that close in the recording; without candles its trades."""
     reader = _Reader(session, Finality(length_ms))
     for line in lines:
@@ -56,7 +56,7 @@ class _Reader:
         self.saw_candles = False
         self.bad = 0
 
-    def take(self, text: str) -> None:
+    def take(self, text: bytes) -> None:
         if not text.strip():
             return
         try:
@@ -75,7 +75,7 @@ class _Reader:
 
     def _trade(self, trade: Print) -> Iterator[str]:
         trade_id = trade.trade_id or self._ids.made(trade.at_ms)
-        if self._ids.fresh(trade_id):
+        if self._ids.fresh(trade_id, trade.at_ms):
             yield f"{trade.at_ms},{trade.price:f},{trade.amount:f},{trade.side},{trade_id}"
 
 

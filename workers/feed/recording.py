@@ -6,6 +6,7 @@ span of the recording; otherwise one End follows the last row.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from msgspec.structs import replace
 from protocol.codec import MARKET
 from protocol.messages.market import Candle, End, OnEnd
 from protocol.messages.stream import Record
-from workers.feed.capture import SUFFIXES, rows_of
+from workers.feed import capture
+from workers.feed.capture import SUFFIXES
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.exchanges.port import Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
-from workers.feed.file import HEADER, read_lines, read_text
+from workers.feed.file import HEADER, read_frames, read_lines
 from workers.feed.row import CANDLE_HEADER, TRADE_HEADER, Layout, Row
 from workers.feed.rows import FAULTS, Rows, parse, validated
 
@@ -154,32 +156,43 @@ class Recording:
 
 def load(path: Path, config: FeedConfig) -> Recording:
     """Read the whole file and check every row. Raises BadRecording when there is nothing to send."""
+    bad_frames = 0
     if path.name.endswith(SUFFIXES):
-        columns, lines = _frames(path, config)
+        frames = _frames(path, config)
+        columns, lines, bad_frames = frames.columns, frames.lines, frames.bad
         config = replace(config, time="open", volume="base")
     else:
         columns, lines = read_lines(path)
     timeframe, layout = _shape(columns, config)
     rows = validated(lines, layout)
+    if bad_frames:
+        rows = dataclasses.replace(rows, rejected={"frame": bad_frames, **rows.rejected})
     if not rows.texts:
         raise BadRecording(path=path, found=_nothing(rows), wanted=f"rows must be {HEADER}")
     return Recording(rows, Settings(config.symbol, timeframe, layout, config.on_end))
 
 
-def _frames(path: Path, config: FeedConfig) -> tuple[tuple[str, ...], list[str]]:
+def _frames(path: Path, config: FeedConfig) -> capture.Rows:
     exchange = EXCHANGES.get(config.exchange)
     if exchange is None:
         wanted = f"set exchange to one of {', '.join(sorted(EXCHANGES))}"
         raise BadRecording(path=path, found=f"frames of {config.exchange!r} cannot be read", wanted=wanted)
     kind = config.market or exchange.kinds[0]
-    market = Market(pair(config.symbol), kind, config.timeframe, config.timeframe_ms)
-    rows = rows_of(read_text(path).splitlines(), exchange.session(market), config.timeframe_ms)
+    try:
+        market = Market(pair(config.symbol), kind, config.timeframe, config.timeframe_ms)
+    except ValueError as error:
+        raise BadRecording(
+            path=path, found=f"its market is not known: {error}", wanted="set symbol"
+        ) from error
+    lines, cut = read_frames(path)
+    rows = capture.rows_of(lines, exchange.session(market), config.timeframe_ms)
     if not rows.lines:
         found = f"it holds no closed candle and no trade of {exchange.name} {kind} {config.symbol}"
         raise BadRecording(
             path=path, found=found, wanted="set exchange, market, symbol and timeframe to its own"
         )
-    return rows.columns, rows.lines
+    # The line in which a file is cut off is bad as a rule; if it ends with a whole one, the cut is counted.
+    return dataclasses.replace(rows, bad=max(rows.bad, int(cut)))
 
 
 def _shape(columns: tuple[str, ...], config: FeedConfig) -> tuple[str, Layout]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from workers.feed.config import FeedConfig, check
 from workers.feed.exchanges.table import EXCHANGES
@@ -14,9 +17,10 @@ from workers.feed.live.errors import NoData
 from workers.feed.live.internet import Internet
 from workers.feed.live.recorder import Tape, Taped, chance, record
 from workers.feed.live.state import LiveState
-from workers.shared.config import decode
+from workers.shared.config import BadConfig, decode
 from workers.shared.core import LogLine
-from workers.shared.exits import PersonMustLook
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class BadWish(Exception):
@@ -26,28 +30,51 @@ class BadWish(Exception):
 async def run(wishes: Mapping[str, Any], path: Path, seconds: float, tell: Callable[[str], None]) -> int:
     """Write the frames of ``seconds`` to the new file ``path``; return how many came.
 
-    Ends early when nothing comes any more; without a frame no file is left. Raises
-    BadWish, and OSError for the file.
+    Ends early when nothing comes any more, and at a signal; without a frame no file is left. Raises BadWish,
+    and OSError for the file.
     """
-    try:
-        config = check(decode(wishes, FeedConfig, "record"), "record")
-    except PersonMustLook as error:
-        raise BadWish(str(error)) from error
+    config = _checked(wishes)
     exchange = EXCHANGES[config.exchange]
     market = market_of(exchange, config)
     tape = Tape(path, wall_ms)
     try:
         core = LiveCore(exchange, settings_of(config, market), LiveState(market="recorded"), chance)
         rest_base = config.rest_url or exchange.rest_base(market.kind)
-        await record(
-            core, Taped(Internet(), tape), rest_base, wall_ms=wall_ms, seconds=seconds,
-            tell=lambda line: tell(_sentence(line)),
-        )  # fmt: skip
+        with _ended_by_signals() as over:
+            await record(
+                core, Taped(Internet(), tape), rest_base, wall_ms=wall_ms, seconds=seconds,
+                tell=lambda line: tell(_sentence(line)), over=over,
+            )  # fmt: skip
     except NoData as error:
         tell(str(error))
     finally:
         tape.close()
     return tape.frames
+
+
+def _checked(wishes: Mapping[str, Any]) -> FeedConfig:
+    exchange = wishes["exchange"]
+    if exchange not in EXCHANGES:
+        # Others can be listened to, but through a library that keeps their frames to itself.
+        raise BadWish(f"--exchange {exchange}: allowed: {', '.join(sorted(EXCHANGES))}")
+    try:
+        return check(decode(wishes, FeedConfig, "record"), "record")
+    except BadConfig as error:
+        option = error.key.rpartition(".")[2].replace("_", "-")
+        raise BadWish(f"--{option} {error.found}: {error.problem}") from error
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[asyncio.Event]:
+    """Have an event that is set by Ctrl+C and by those who stop programs in good order."""
+    over, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, over.set)
+    try:
+        yield over
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 def _sentence(line: LogLine) -> str:

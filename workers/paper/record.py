@@ -30,8 +30,8 @@ def command(
     """Write down the raw frames of a live market.
 
     Each line is {"ts", "direction", "url", "frame"}. A feed replays it with source = "recorded", the file's
-    name, and the same exchange, market and symbol; paper replay does it in one command. Exit status 1 and no
-    file where no frame came.
+    name, and the same exchange, market and symbol; paper replay does it in one command. Ctrl+C ends it before
+    its time, and keeps what came. Exit status 1 and no file where no frame came.
 
     \b
     Examples:
@@ -55,7 +55,8 @@ def command(
     except BadWish as error:
         raise Failure(str(error), USAGE) from error
     except OSError as error:
-        raise Failure(f"--out {out}: {error.strerror}") from error
+        kept = "; the frames before are kept" if path.exists() else ""
+        raise Failure(f"--out {out}: {error.strerror}{kept}") from error
     if not frames:
         raise Failure(
             f"no frame came from {exchange} for {symbol}, so nothing is kept in {out}:"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,11 +14,11 @@ from protocol.messages.market import Candle
 from tests.support.deadline import until
 from tests.support.exchange.capture import DATA, Frame
 from tests.support.exchange.server import LocalExchange, now_ms, running
-from tests.workers.feed.live.bench import MINUTE, kline, quote
+from tests.workers.feed.live.bench import MINUTE, kline, quote, trade
 from workers.feed.config import FeedConfig
 from workers.feed.errors import BadRecording
 from workers.feed.recording import load
-from workers.feed.recording_session import BadWish, run
+from workers.feed.recording_session import run
 
 
 def config(name: str, exchange: str, symbol: str, market: str = "spot") -> FeedConfig:
@@ -86,8 +88,41 @@ def test_what_is_recorded_can_be_replayed(tmp_path: Path) -> None:
     assert "101" == str(candle.close)
 
 
-def test_what_cannot_be_recorded_is_said(tmp_path: Path) -> None:
-    """An unknown exchange, before any file is made."""
-    with pytest.raises(BadWish, match="allowed: binance"):
-        asyncio.run(run({"source": "exchange", "exchange": "nope"}, tmp_path / "x.ws.jsonl", 1.0, print))
-    assert [] == list(tmp_path.iterdir())
+@pytest.mark.req("F5")
+@pytest.mark.parametrize("name", ["cut.ws.jsonl", "cut.ws.jsonl.gz"])
+def test_a_file_that_ends_in_the_middle_is_replayed_up_to_there(tmp_path: Path, name: str) -> None:
+    """Its recorder was killed, or the disk was full; what is missing is counted."""
+    whole = gzip.decompress((DATA / "binance-futures-BTCUSDT_2023-04-04.ws.jsonl.gz").read_bytes())
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(whole)[:-20_000] if name.endswith("gz") else whole[:-5000])
+    recording = load(path, config(name, "binance", "BTC/USDT", "perpetual"))
+
+    assert 1000 < recording.count < 3762
+    assert {"not_market": 1, "frame": 1}.items() >= recording.rows.rejected.items()
+    assert 1 == recording.rows.rejected["frame"]
+
+
+@pytest.mark.req("F5")
+def test_lines_that_are_no_frames_are_skipped_and_counted(tmp_path: Path) -> None:
+    """Whatever they hold; a line break inside a frame's text does not end its line."""
+    frames = [kline(0, closed=True), trade(1, 1).replace('"e"', '"x":"\u2028\x85","e"'), '{"e":"trade"']
+    lines = [json.dumps({"ts": 120.0, "direction": "in", "frame": it}, ensure_ascii=False) for it in frames]
+    odd = [b"garbage", b"[]", b'{"ts":1}', b'{"ts":"x","direction":"in","frame":"{}"}', b"\xff\xfe{}", b""]
+    path = tmp_path / "odd.ws.jsonl"
+    path.write_bytes(b"\n".join([*odd, *(line.encode() for line in lines)]))
+    recording = load(path, config(path.name, "binance", "BTC/USDT"))
+
+    assert 1 == recording.count
+    assert {"frame": 6} == recording.rows.rejected
+
+
+@pytest.mark.req("S12")
+@pytest.mark.parametrize(
+    ("exchange", "symbol", "sentence"),
+    [("binance", "$$$", "symbol must be like"), ("nope", "BTC/USDT", "set exchange to one of binance")],
+)
+def test_frames_are_not_read_for_a_market_that_cannot_be(exchange: str, symbol: str, sentence: str) -> None:
+    """What is wrong with the section is a sentence of a person's, not a crash."""
+    path = DATA / "okx_2022-05-13.ws.jsonl.gz"
+    with pytest.raises(BadRecording, match=sentence):
+        load(path, config(path.name, exchange, symbol))

@@ -177,7 +177,9 @@ _COINS: Final[Mapping[str, str]] = {"USDT": "UST"}
 def _symbol(market: Market) -> str:
     pair = market.pair
     if pair.code is not None:
-        return pair.code if pair.code.startswith("t") else f"t{pair.code}"
+        written = pair.symbol.strip()
+        # Its own codes begin with a small t: tETHJPY, but also tTRXUSD.
+        return written if written[0] == "t" and written[1:].isupper() else f"t{pair.code}"
     base, quote = _COINS.get(pair.base, pair.base), _COINS.get(pair.quote, pair.quote)
     if market.kind == "perpetual":
         return f"t{base}F0:{quote}F0"

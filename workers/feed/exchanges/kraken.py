@@ -22,6 +22,8 @@ from workers.feed.exchanges.port import Kind, Line, Market, Request, Stream
 
 MINUTES: Final[Mapping[str, int]] = {"1m": 1, "5m": 5, "15m": 15, "1h": 60, "4h": 240, "1D": 1440}
 REST_COINS: Final[Mapping[str, str]] = {"BTC": "XBT", "DOGE": "XDG"}
+COINS: Final[Mapping[str, str]] = {coin: name for name, coin in REST_COINS.items()}
+"""What its WebSocket calls the coins that people may know by their names at REST."""
 MOST_PLACES: Final = 18
 
 
@@ -192,7 +194,10 @@ def _result(text: str | bytes) -> Any:
 
 
 def _symbol(market: Market) -> str:
-    return market.pair.joined("/")
+    pair = market.pair
+    if pair.code is not None:
+        return pair.code
+    return f"{COINS.get(pair.base, pair.base)}/{COINS.get(pair.quote, pair.quote)}"
 
 
 def _rest_pair(market: Market) -> str:

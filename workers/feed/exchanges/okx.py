@@ -22,6 +22,8 @@ BARS: Final[Mapping[str, str]] = {
 """Plain 1D would begin at midnight in Hong Kong."""
 HISTORY_LIMIT: Final = 300
 FUNDING_LIMIT: Final = 100
+TRADE: Final = ("tradeId", "px", "sz", "side", "ts")
+"""The keys of a trade: id, price, amount, side and time."""
 BASE: Final = "wss://ws.okx.com:8443"
 UPGRADE: Final = "64008"
 """The code of the notice that a connection is about to be closed for a service upgrade."""
@@ -110,7 +112,7 @@ class OkxSession:
     """Reads the channels; remembers the funding rate, which comes apart from the mark price."""
 
     def __init__(self, market: Market) -> None:
-        self._kind = market.kind
+        self._kind, self._size = market.kind, market.contract_size
         self._name, self._candles = _name(market), _channel(market)
         self._rate: tuple[Decimal | None, int | None] = (None, None)
 
@@ -132,9 +134,11 @@ class OkxSession:
             return tuple(_kline(read.sequence(row, least=6), self._kind) for row in rows)
         match channel:
             case "tickers":
-                return tuple(quote for row in rows if (quote := _quote(read.mapping(row))) is not None)
+                return tuple(
+                    quote for row in rows if (quote := _quote(read.mapping(row), self._size)) is not None
+                )
             case "trades":
-                return tuple(_print(read.mapping(row)) for row in rows)
+                return tuple(read.printed(row, TRADE, size=self._size) for row in rows)
             case "funding-rate":
                 return self._on_funding(rows)
             case "mark-price":
@@ -167,21 +171,12 @@ def _kline(row: Sequence[Any], kind: Kind) -> events.Kline:
     )
 
 
-def _quote(row: Mapping[str, Any]) -> events.BestQuote | None:
+def _quote(row: Mapping[str, Any], size: Decimal) -> events.BestQuote | None:
     keys = ("bidPx", "bidSz", "askPx", "askSz")
     if any(read.member(row, key) == "" for key in keys):
         return None
-    return events.BestQuote.of((read.number_at(row, key) for key in keys), read.instant_at(row, "ts"))
-
-
-def _print(row: Mapping[str, Any]) -> events.Print:
-    return events.Print(
-        trade_id=read.identity(read.member(row, "tradeId")),
-        price=read.number_at(row, "px"),
-        amount=read.number_at(row, "sz"),
-        side=read.side(read.member(row, "side")),
-        at_ms=read.instant_at(row, "ts"),
-    )
+    bid, bid_size, ask, ask_size = (read.number_at(row, key) for key in keys)
+    return events.BestQuote(bid, bid_size * size, ask, ask_size * size, read.instant_at(row, "ts"))
 
 
 def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, Protocol
 
 from protocol.messages.market import Instrument
@@ -16,12 +17,16 @@ StreamName = Literal["candles", "quotes", "trades", "marks"]
 
 @dataclass(frozen=True)
 class Market:
-    """One market of one exchange; ``timeframe`` is that of the candles asked for."""
+    """One market of one exchange; ``timeframe`` is that of the candles asked for.
+
+    ``contract_size``: the base currency in one contract, where the exchange counts contracts in its messages.
+    """
 
     pair: Pair
     kind: Kind
     timeframe: str
     timeframe_ms: int
+    contract_size: Decimal = Decimal(1)
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ class Exchange(Protocol):
         ...
 
     def parse_instrument(self, market: Market, text: str | bytes) -> Instrument:
-        """Return the market's grids; UnknownMarket when it is not listed."""
+        """Return the market's grids, in the base currency; UnknownMarket when it is not listed."""
         ...
 
     def clock(self, kind: Kind) -> Request | None:

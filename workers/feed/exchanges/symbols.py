@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+LONGEST: Final = 50
+# A name has letters and digits, rarely a dot inside. What follows a dash may be no currency but a date of
+# delivery (BTC-26SEP25, BTCUSDT_260327) or the kind of contract: then the whole is the exchange's own code.
+_NAME: Final = r"[A-Z0-9]+(?:\.[A-Z0-9]+)*"
 _WRITTEN: Final = re.compile(
-    r"(?P<base>[A-Z0-9]{1,20})[/\-_](?P<quote>[A-Z0-9]{1,20})(?::[A-Z0-9]+)?\Z", re.ASCII
+    rf"(?P<base>{_NAME})[/\-_](?P<quote>(?!PERP(?:\Z|:))(?!\d){_NAME})(?::[A-Z0-9]+)?\Z", re.ASCII
 )
-_CODE: Final = re.compile(r"[A-Z0-9][A-Z0-9/:_\-]{0,39}\Z", re.ASCII)
+_CODE: Final = re.compile(r"(?!.*\.\.)[A-Z0-9](?:[A-Z0-9/:_.\-]*[A-Z0-9])?\Z", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,9 @@ class Pair:
 def pair(symbol: str) -> Pair:
     """Take ``symbol`` apart. Raises ValueError with what is allowed."""
     written = symbol.strip().upper()
-    if match := _WRITTEN.match(written):
+    fits = len(written) <= LONGEST
+    if fits and (match := _WRITTEN.match(written)):
         return Pair(symbol, match["base"], match["quote"])
-    if not _CODE.match(written):
+    if not fits or not _CODE.match(written):
         raise ValueError(f'symbol must be like "BTC/USDT", or the exchange\'s own code, found {symbol!r}')
     return Pair(symbol, written, "")

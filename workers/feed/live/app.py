@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 from urllib.parse import urlencode
 
@@ -88,6 +90,7 @@ def assemble(
         logger.bind(symbol=config.symbol, why=str(error)).warning("market no longer listed")
         asked = None
     instrument = asked or state.instrument or _unknown(config)
+    market = replace(market, contract_size=instrument.contract_size)
     core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
     if asked is not None:
         core.learned(asked)
@@ -97,7 +100,11 @@ def assemble(
         core=core,
         journal=journal,
         role=MarketRole(
-            symbol=config.symbol, timeframe=config.timeframe, instrument=instrument, lockstep=False
+            symbol=config.symbol,
+            timeframe=config.timeframe,
+            # Whatever the exchange counts in, all that goes out is in the base currency.
+            instrument=msgspec.structs.replace(instrument, contract_size=Decimal(1)),
+            lockstep=False,
         ),
         encode=MARKET.encode,
         timed=core,
@@ -153,7 +160,7 @@ async def _instrument(
     try:
         response = await network.get(f"{rest_base.rstrip('/')}{request.path}{query}")
         if response.status == 200:
-            return exchange.parse_instrument(market, response.body)
+            return _lawful(exchange.parse_instrument(market, response.body))
         why = f"status {response.status}"
     except UnknownMarket:
         raise
@@ -161,6 +168,16 @@ async def _instrument(
         why = str(error)
     logger.bind(path=request.path, why=why).warning("instrument not known from the exchange")
     return None
+
+
+def _lawful(found: Instrument) -> Instrument:
+    """Return it if prices and amounts can lie on its grids. Raises BadFrame."""
+    if (
+        min(found.tick, found.step, found.contract_size) <= 0
+        or min(found.min_quantity, found.min_notional) < 0
+    ):
+        raise BadFrame("number", f"tick {found.tick}, step {found.step}")
+    return found
 
 
 def _unknown(config: FeedConfig) -> Instrument:

@@ -50,6 +50,8 @@ class Candles:
         self._absent: Counter[int] = Counter()
         self._hole_since: float | None = None
         self._in_gap = False
+        # Longer candles that the hours without trading have completed.
+        self._closed: list[Slot | None] = []
         self.gaps = self.revisions = 0
         self.logs: list[LogLine] = []
 
@@ -88,13 +90,11 @@ class Candles:
         for kline, origin in self._finality.take(now):
             self._offer(kline, origin)
         self._watch_hole(now, exchange_ms)
-        found = []
+        found, self._closed = self._closed, []
         for slot in self._order.release():
-            out = slot if self._resampler is None else self._resampler.take(slot)
+            found.append(slot if self._resampler is None else self._resampler.take(slot))
             self._note(slot)
-            if out is not None and out.kline is not None:
-                found.append(out)
-        return tuple(found)
+        return tuple(slot for slot in found if slot is not None and slot.kline is not None)
 
     def question(self, now: float, exchange_ms: int) -> Question | None:
         """Return what is to be asked by REST now."""
@@ -123,8 +123,15 @@ class Candles:
         final = self._finality.deadline
         return rest if final is None else min(rest, final)
 
+    def close_until(self, open_ms: int) -> None:
+        """Leave out what opens before ``open_ms``: the market was closed, so nothing is missing."""
+        if self._resampler is not None:
+            for quiet_ms in range(self.last_open_ms + self._base_ms, open_ms, self._base_ms):
+                self._closed.append(self._resampler.take(Slot(quiet_ms, None)))
+        self._order.jump(open_ms)
+
     def jump(self, open_ms: int) -> None:
-        """Leave out what opens before ``open_ms``."""
+        """Give up what opens before ``open_ms``."""
         self._order.jump(open_ms)
         if self._resampler is not None:
             self._resampler.part = None
@@ -133,6 +140,11 @@ class Candles:
     def last_open_ms(self) -> int:
         """Of the newest base candle that is out."""
         return self._order.last_open_ms
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing but history has ever gone out."""
+        return self._fresh
 
     @property
     def resampler(self) -> Resampler | None:

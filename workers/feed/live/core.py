@@ -161,6 +161,8 @@ class LiveCore:
         if self._candles is None:
             return None
         self._check_life()
+        # Before anything is asked for: what lies in closed hours is not missing.
+        self._opening.skip(self._candles, self._settings.market.timeframe_ms, self._exchange_ms)
         if (ask := self._questions.plan(self._candles, self._opening, self._moment)) is not None:
             self._commands.append(ask)
         if self._builder is not None:
@@ -299,7 +301,6 @@ class LiveCore:
             self._out.logs.append(outlet.funding_line(over, self._settings))
 
     def _release(self, candles: Candles) -> None:
-        self._opening.skip(candles, self._settings.market.timeframe_ms, self._exchange_ms)
         slots = candles.take(self._now, self._exchange_ms)
         made = [outlet.candle(slot, self._settings) for slot in slots]
         self._out.logs += (*candles.logs, *outlet.lines(made))

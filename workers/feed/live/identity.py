@@ -6,24 +6,28 @@ from collections import deque
 from typing import Final
 
 REMEMBERED: Final = 10_000
+ANEW_MS: Final = 60_000
+"""So long after the trade with the highest number a lower one is new: the highest was wrong, or the numbers
+of the market have begun anew. No trade comes twice as late as that.
+"""
 
 
 class TradeIds:
     """Tells new trades from those that were there already."""
 
     def __init__(self) -> None:
-        self._newest: int | None = None
+        self._newest, self._newest_ms = -1, 0
         self._recent: set[str] = set()
         self._order: deque[str] = deque()
         self._count = (0, 0)
 
-    def fresh(self, trade_id: str) -> bool:
+    def fresh(self, trade_id: str, at_ms: int) -> bool:
         """Whether this id is new; it counts as seen afterwards. Numbered trades only go upwards."""
         if trade_id.isascii() and trade_id.isdigit():
             number = int(trade_id)
-            if self._newest is not None and number <= self._newest:
+            if number <= self._newest and at_ms <= self._newest_ms + ANEW_MS:
                 return False
-            self._newest = number
+            self._newest, self._newest_ms = number, at_ms
             return True
         if trade_id in self._recent:
             return False

@@ -32,10 +32,12 @@ class Opening:
         if hours is None:
             return
         first_ms = open_ms = candles.last_open_ms + base_ms
-        # A candle that reaches into a session belongs to it.
-        while open_ms + base_ms <= exchange_ms and not (
-            hours.open_at(open_ms) or hours.open_at(open_ms + base_ms - 1)
-        ):
-            open_ms += base_ms
+        while open_ms + base_ms <= exchange_ms and not hours.open_at(open_ms):
+            change_ms = hours.next_change_ms(open_ms)
+            until_ms = exchange_ms if change_ms is None else min(change_ms, exchange_ms)
+            # A candle that reaches into a session belongs to it.
+            if open_ms + base_ms > until_ms:
+                break
+            open_ms += (until_ms - open_ms) // base_ms * base_ms
         if open_ms > first_ms:
-            candles.jump(open_ms)
+            candles.close_until(open_ms)

@@ -77,9 +77,10 @@ class Questions:
         if self._settings.poll_s is not None:
             return self._poll_at
         times = [max(self._fundings_at(moment), candles.backfill.resting_until)]
+        if opening.open or not candles.fresh:
+            times.append(max(candles.deadline(now, moment.exchange_ms), now + 0.05))
         if not opening.open:
             return min(*times, now + (opening.until_ms - moment.exchange_ms) / 1000)
-        times.append(max(candles.deadline(now, moment.exchange_ms), now + 0.05))
         if self._exchange.clock(self._settings.market.kind) is not None:
             times.append(max(self._skew.measure_at, candles.backfill.resting_until))
         return min(times)
@@ -106,7 +107,9 @@ class Questions:
         self, candles: Candles, opening: Opening, moment: Moment, *, resting: bool
     ) -> Question | None:
         if self._settings.poll_s is None:
-            return candles.question(moment.now, moment.exchange_ms) if opening.open else None
+            # After the close the last candle of the session is still to come.
+            wanted = opening.open or not candles.fresh
+            return candles.question(moment.now, moment.exchange_ms) if wanted else None
         if resting or not self._may_poll(moment):
             return None
         return candles.poll(moment.exchange_ms)

@@ -16,6 +16,7 @@ class Reconnect:
     def __init__(self) -> None:
         self.failures = 0
         self.at: float | None = 0.0
+        self._renewed_at = float("-inf")
 
     def failed(self, now: float, chance: float) -> None:
         """Learn that it could not be made, or was lost; ``chance`` in [0, 1)."""
@@ -23,8 +24,11 @@ class Reconnect:
         self.at = now + self._delay(chance)
 
     def renew(self, now: float, chance: float) -> None:
-        """Plan a new connection for one that ends in good order: soon, and not all clients at once."""
-        self.at = now + chance
+        """Plan a new connection for one that ends in good order: soon, and not all clients at once.
+
+        One that is told to go as soon as it stands waits like one that failed.
+        """
+        self.at = self._renewed_at = max(now, self._renewed_at + FIRST_S) + chance
 
     def begun(self) -> None:
         """Learn that an attempt is under way."""

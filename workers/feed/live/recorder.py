@@ -19,6 +19,8 @@ from workers.feed.live.service import LiveService
 from workers.shared.core import LogLine
 
 LONGEST_WAIT_S: Final = 1.0
+FLUSH_MS: Final = 5000
+"""How much of a recording is lost at most when its process is killed."""
 
 
 class Tape:
@@ -28,14 +30,19 @@ class Tape:
         self._path = path
         self._file = _opened(path)
         self._wall_ms = wall_ms
+        self._flushed_ms = wall_ms()
         self.frames = 0
 
     def write(self, direction: str, url: str, frame: str | bytes) -> None:
         """Add a frame, with the time of now."""
         text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
-        row = {"ts": self._wall_ms() / 1000, "direction": direction, "url": url, "frame": text}
+        now_ms = self._wall_ms()
+        row = {"ts": now_ms / 1000, "direction": direction, "url": url, "frame": text}
         self._file.write(msgspec.json.encode(row) + b"\n")
         self.frames += direction == "in"
+        if abs(now_ms - self._flushed_ms) >= FLUSH_MS:
+            self._flushed_ms = now_ms
+            self._file.flush()
 
     def close(self) -> None:
         """Write what is left; a file into which no frame came is removed."""
@@ -98,14 +105,21 @@ async def record(
     wall_ms: Callable[[], int],
     seconds: float,
     tell: Callable[[LogLine], None],
+    over: asyncio.Event,
 ) -> None:
-    """Drive ``core`` for so long. Raises NoData when nothing comes."""
+    """Drive ``core`` for so long, or until ``over`` is set.
+
+    Raises NoData when nothing comes, and what kept a frame from being written.
+    """
     woken = asyncio.Event()
     loop = asyncio.get_running_loop()
     until = loop.time() + seconds
     service = asyncio.ensure_future(LiveService(core, network, rest_base, wall_ms)(woken.set))
+    service.add_done_callback(lambda _: woken.set())
     try:
-        while (now := loop.time()) < until and not service.done():
+        while (now := loop.time()) < until and not over.is_set():
+            if service.done():
+                await service
             core.advance(now, wall_ms())
             while (step := core.step()) is not None:
                 for line in step.logs:

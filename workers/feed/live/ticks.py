@@ -59,7 +59,7 @@ class Ticks:
         if far_off(trade.price, self.reference):
             return "far_off"
         trade_id = trade.trade_id or self._ids.made(trade.at_ms)
-        if not self._ids.fresh(trade_id):
+        if not self._ids.fresh(trade_id, trade.at_ms):
             return "duplicate"
         self.reference = trade.price
         self._trades.append(

@@ -14,6 +14,7 @@ from tests.workers.feed.exchanges.markets import MINUTE, SAMPLES, Sample, market
 from workers.feed.exchanges.bitunix import Bitunix
 from workers.feed.exchanges.events import BadFrame, BestQuote, Event, Kline, MarkPrice, Pinged, Print, Refused
 from workers.feed.exchanges.port import Kind
+from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
 
 COUNTS: dict[str, dict[str, int]] = {
@@ -245,6 +246,17 @@ def test_questions_name_market_interval_begin_and_count(name: str) -> None:
         ("okx", "BTC-USD-220527", "perpetual", "BTC-USD-220527"),
         ("kraken", "BTC/USD", "spot", "BTC/USD"),
         ("bybit", "RADUSDT", "perpetual", "kline.1.RADUSDT"),
+        ("binance", "1000pepe/usdt:usdt", "perpetual", "1000pepeusdt@trade"),
+        ("binance", "BTCUSDT_260327", "perpetual", "btcusdt_260327@trade"),
+        ("bybit", "BTC-26SEP25", "perpetual", "kline.1.BTC-26SEP25"),
+        ("okx", "uni-usd-swap", "perpetual", "UNI-USD-SWAP"),
+        ("bitfinex", "tETHJPY", "spot", '"tETHJPY"'),
+        ("bitfinex", "tBTCF0:USTF0", "perpetual", '"tBTCF0:USTF0"'),
+        ("bitfinex", "TRXUSD", "spot", '"tTRXUSD"'),
+        ("bitfinex", "trxusd", "spot", '"tTRXUSD"'),
+        ("kraken", "XBT/USD", "spot", '"BTC/USD"'),
+        ("kraken", "XDG/XBT", "spot", '"DOGE/BTC"'),
+        ("kraken", "brk.b/usd", "spot", '"BRK.B/USD"'),
     ],
 )
 def test_symbols_are_written_as_the_exchange_has_them(name: str, symbol: str, kind: Kind, code: str) -> None:
@@ -252,3 +264,12 @@ def test_symbols_are_written_as_the_exchange_has_them(name: str, symbol: str, ki
     lines = EXCHANGES[name].lines(market(symbol, kind))
 
     assert any(code in text for line in lines for text in line.hello)
+
+
+@pytest.mark.parametrize(
+    "symbol", ["", "/", "BTC/", "$", "A B", "../BTC", "A..B", "BTC/USD?x=1", "é/USD", "A" * 60]
+)
+def test_what_is_no_symbol_is_refused_with_what_is_allowed(symbol: str) -> None:
+    """Nothing that would mean something else in an address or in a frame."""
+    with pytest.raises(ValueError, match='symbol must be like "BTC/USDT"'):
+        pair(symbol)

@@ -58,6 +58,23 @@ def test_while_mark_prices_come_the_rate_that_stood_goes_out_at_once_and_nothing
     assert [] == tried.asked(PATH)
 
 
+@pytest.mark.req("F8", "F5")
+@pytest.mark.parametrize("wrong", [10**15 - 1, DUE + 25 * HOUR_MS])
+def test_a_funding_time_that_cannot_be_is_counted_and_the_true_one_still_closes(wrong: int) -> None:
+    """The next one is never a day away: one wrong frame must not keep all others from being believed."""
+    tried = bench()
+    tried.run(0.2)
+    tried.say(mark(tried.exchange_ms, wrong, "0.7"))
+    marks(tried, 150)
+    tried.say(mark(tried.exchange_ms, wrong, "0.7"))
+    marks(tried, 152)
+    marks(tried, 60, DUE + EIGHT, "0.0003")
+
+    assert [(DUE, "0.0001")] == told(tried)
+    assert 2 == tried.count("rejected")
+    assert "funding_time" == tried.logged("data rejected")[0]["kind"]
+
+
 @pytest.mark.req("F8")
 def test_an_outage_over_two_funding_times_misses_neither() -> None:
     """The process was down for eleven hours: the history says what was paid, not our old estimate."""

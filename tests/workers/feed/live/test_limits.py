@@ -207,6 +207,19 @@ def test_an_exchange_that_says_goodbye_before_any_data_counts_as_lost() -> None:
 
 
 @pytest.mark.req("F3")
+def test_an_exchange_that_says_goodbye_to_each_connection_is_not_asked_each_second() -> None:
+    """A price and a goodbye, again and again: one is answered at once, the others after five seconds."""
+    bench = Bench()
+    for n in range(600):
+        bench.at(n * 0.1, lambda: bench.say(quote(bench.exchange_ms), '{"e":"serverShutdown","E":1}'))
+    bench.run(60)
+
+    assert [] == bench.logged("connection lost")
+    assert bench.connects()[1] - bench.connects()[0] < 2
+    assert 10 <= len(bench.connects()) <= 13
+
+
+@pytest.mark.req("F3")
 def test_the_first_attempt_is_no_reconnect() -> None:
     """Only what had stood, or had been tried before, counts as one."""
     bench = Bench(accepts=False)

@@ -123,12 +123,12 @@ def test_resampled_candles_hold_exactly_their_minutes(count: int, first: int, qu
 def test_trade_ids_that_are_no_numbers_are_remembered_within_a_bound() -> None:
     """Bybit's ids are random: ten thousand are kept, so that memory does not grow."""
     ids = TradeIds()
-    assert ids.fresh("a-1")
-    assert not ids.fresh("a-1")
+    assert ids.fresh("a-1", 0)
+    assert not ids.fresh("a-1", 0)
     for n in range(REMEMBERED):
-        assert ids.fresh(f"b-{n}")
+        assert ids.fresh(f"b-{n}", 0)
 
-    assert ids.fresh("a-1")
+    assert ids.fresh("a-1", 0)
     assert ["5-0", "5-1", "6-0"] == [ids.made(5), ids.made(5), ids.made(6)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from protocol.messages.tick import Mark, Quote, Trade
@@ -48,6 +50,21 @@ def test_a_trade_is_its_id_not_its_time() -> None:
 
 
 @pytest.mark.req("F5")
+@pytest.mark.parametrize("wrong", [2**53, 10**29])
+def test_one_absurd_number_does_not_silence_the_trades_for_ever(wrong: int) -> None:
+    """Numbers only go upwards; those that go on below the highest a minute later have begun anew."""
+    bench = opened()
+    bench.say(trade(bench.exchange_ms, 7), trade(bench.exchange_ms, wrong), trade(bench.exchange_ms, 8))
+    assert ["7", str(wrong)] == [tick.trade_id for tick in bench.ticks if isinstance(tick, Trade)]
+    bench.stream(quote, 10.0, 70.0)
+    bench.run(61)
+    later = [trade(bench.exchange_ms, number) for number in (9, 10, 9)]
+    bench.say(*later, trade(bench.exchange_ms - 50_000, 8))
+
+    assert ["9", "10"] == [tick.trade_id for tick in bench.ticks if isinstance(tick, Trade)][2:]
+
+
+@pytest.mark.req("F5")
 def test_prints_of_an_insurance_fund_never_go_out() -> None:
     """X = INSURANCE_FUND is no evidence of a price."""
     bench = opened(kind="perpetual")
@@ -89,6 +106,31 @@ def test_bad_prices_are_counted_and_never_go_out(frame: str, kind: str) -> None:
 
     assert before + 1 == len(bench.ticks)
     assert 1 == bench.count("rejected")
+
+
+@pytest.mark.req("F5")
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"p": "0"}, "price"),
+        ({"i": "-1"}, "price"),
+        ({"r": "1"}, "rate"),
+        ({"E": START_MS - 120_000}, "age"),
+        ({"E": START_MS + 120_000}, "age"),
+        ({"p": None}, "number"),
+    ],
+)
+def test_bad_mark_prices_are_counted_and_never_go_out(wrong: dict[str, object], kind: str) -> None:
+    """Nor is anything learned of a funding from them."""
+    bench = opened(kind="perpetual")
+    told = json.loads(mark(bench.exchange_ms, START_MS + HOUR))
+    bench.say(json.dumps({**told, **wrong}))
+
+    assert [] == bench.ticks
+    assert kind == bench.logged("data rejected")[0]["kind"]
+    bench.say(json.dumps(told))
+
+    assert 1 == len(bench.ticks)
 
 
 @pytest.mark.req("F5")

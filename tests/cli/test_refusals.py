@@ -90,6 +90,18 @@ def test_argument_that_is_not_utf8(shell: Shell) -> None:
     assert done.stderr.endswith("Error: the argument 'st\\udcff' is not UTF-8\n")
 
 
+@pytest.mark.req("O3")
+@pytest.mark.parametrize("option", ["--state-dir", "--config"])
+def test_empty_option_names_nothing(shell: Shell, root: FakeRoot, option: str) -> None:
+    """`stop --state-dir "$UNSET"` stopped whichever tree was running."""
+    root.register()
+    shell.write()
+    done = shell("stop", option, "")
+
+    assert (done.exit_code, root.asked) == (2, [])
+    assert f"Invalid value for '{option}': it is empty" in done.stderr
+
+
 @pytest.mark.req("O5")
 @pytest.mark.parametrize("variable", ["SUPERVISOR_STATE_DIR", "SUPERVISOR__SUPERVISOR__PROBE"])
 def test_variable_that_is_not_utf8(shell: Shell, variable: str) -> None:

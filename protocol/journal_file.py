@@ -87,7 +87,8 @@ def _turned_read_only(path: Path) -> bool:
     return False
 
 
-def _refused(path: Path, error: OSError) -> StorageError:
+def refused(path: Path, error: OSError) -> StorageError:
+    """Return what the system says of a file at ``path`` as a StorageError."""
     detail = error.strerror or str(error)
     return StorageFull(path, detail) if error.errno in NO_ROOM else ReadOnlyStorage(path, detail)
 
@@ -105,7 +106,7 @@ def open_file(path: Path, *, stream: str) -> sqlite3.Connection:
                 _make(path, stream)
             return _connect(path)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -137,12 +137,12 @@ class Subscriber:
     def on_past(self, past: Past, now: float) -> tuple[Latest, ...]:
         """Take an answer, also a late or repeated one; returns the live prices in it that are news.
 
-        Raises JournalReplaced or HistoryLost, and then changes nothing; supervision events that are no longer
-        kept are passed over instead.
+        Raises JournalReplaced or HistoryLost, and then changes nothing. What is no longer kept is passed over
+        instead by a newcomer, who has no cursor and so loses nothing, and among supervision events.
         """
         certain = self._certain(past)
         if past.first_seq > min(self._received, certain) + 1:
-            if not isinstance(past.role, EventsRole):
+            if self._journal is not None and not isinstance(past.role, EventsRole):
                 raise HistoryLost(self.source, cursor=min(self._received, certain), first_seq=past.first_seq)
             certain = self._pass_over(certain, past.first_seq)
         if certain < self._received:
@@ -206,7 +206,8 @@ class Subscriber:
         return min(self._received, past.last_seq if certain is None else certain)
 
     def _pass_over(self, certain: int, first_seq: int) -> int:
-        # What supervision told long ago is no part of anybody's books: to be without a notifier is worse.
+        # What supervision told long ago is no part of anybody's books: to be without a notifier is worse. And
+        # a worker that is added to a tree of months begins with what there is.
         self.passed_over = (min(self._taken, certain) + 1, first_seq - 1)
         self._rewind(first_seq - 1, self._asked_at)
         self.rewound_from = None

@@ -36,9 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in [name for name in os.environ if name.startswith(OURS)]:
         del os.environ[name]
     os.environ[RUNTIME_DIR] = str(_short_dir())
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell ignores it for what it runs in the background, and every process started here would too.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell ignores SIGINT for what it runs in the background, nohup SIGHUP; who is started here would too.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     mark_descendants()
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import click
 
+from supervisor.cli._announcing import NOT_READY, READY
 from supervisor.cli._failure import FAILED, INTERRUPTED, TIMED_OUT, Failure
-from supervisor.cli._foreground import NOT_READY, READY
 from supervisor.cli._importable import module_command
 from supervisor.config import Tree, workers
 

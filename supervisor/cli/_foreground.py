@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from supervisor.cli._announcing import announce_failure, announce_ready
 from supervisor.cli._early import EARLY, block
 from supervisor.cli._failure import FAILED, Failure
 from supervisor.cli._importable import look_at_workers, module_command
@@ -23,10 +23,6 @@ BANNER = """\
 *** DEMO: no tree file was found, so this is the built-in one: recorded market data, paper money.
 *** Write your own with `supervisor init`, or name one with --config FILE.
 """
-READY = b"ready\n"
-"""What a detached root says on stdout when all children are ready."""
-NOT_READY = b"not ready\n"
-"""What it says, after the reasons, when some child cannot become ready by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,26 +112,6 @@ def _become_root_module() -> None:
     sys.stderr.flush()
     block()  # what comes during the exec is heard by the process after it
     os.execv(sys.executable, [*module_command("supervisor"), *sys.argv[1:]])
-
-
-def announce_ready() -> None:
-    """Tell the waiting parent that all is ready, and let go of its terminal."""
-    _announce(READY)
-
-
-def announce_failure(reasons: str) -> None:
-    """Tell the waiting parent why not all will be ready, and let go of its terminal."""
-    _announce(f"{reasons}\n".encode("utf-8", "replace") + NOT_READY)
-
-
-def _announce(word: bytes) -> None:
-    with suppress(OSError):
-        # The parent may have given up waiting, which is no reason to stop.
-        os.write(1, word)
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.close(null)
 
 
 def _tell_preflight(tree: Tree) -> None:

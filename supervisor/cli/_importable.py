@@ -1,9 +1,9 @@
 """Tries the ``start`` of every Python worker in a short-lived process, before anything is started.
 
-``python -m supervisor.cli._importable`` reads a :class:`Question` as JSON from stdin and writes an
-:class:`Answer`: a sentence for each ``start`` that cannot be used, and sentences on the sections of
-workers. Modules are looked for in the directory of the tree file too, after everything else. The root itself
-imports no worker: user code must not run in it.
+``python -m supervisor.cli._importable`` reads a :class:`Question` as JSON from stdin and writes a
+:class:`Progress` a line, the last of which holds the :class:`Answer`: a sentence for each ``start`` that
+cannot be used, and sentences on the sections of workers. Modules are looked for in the directory of the tree
+file too, after everything else. The root itself imports no worker: user code must not run in it.
 
 A worker's module may offer ``preflight(child, config, config_dir, state_dir)``: it returns a sentence for
 each thing in the worker's section, or that the section names, with which the worker could not start. It must
@@ -20,7 +20,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import reduce
@@ -33,8 +33,11 @@ from supervisor.engine.spec import WorkerSpec
 Question = dict[str, Any]
 Answer = tuple[dict[str, str], list[str], dict[str, str]]
 """Failures by target, sentences, and the parts in the run by child."""
+Progress = tuple[dict[str, str], list[str], dict[str, str], str | None]
+"""An answer so far, and the target or the child that is tried next (``DONE``: that is all)."""
+DONE: Final = ""
 PATIENCE: Final = 60.0
-"""Seconds granted to all imports together; the heaviest science packages need a few."""
+"""Seconds granted to all of it together; the heaviest science packages need a few."""
 
 
 def module_command(module: str) -> list[str]:
@@ -128,45 +131,67 @@ def ask(section: Question, name: str, *arguments: object) -> tuple[Any, str | No
 
 
 def _ask_another_process(question: Question) -> Answer:
-    targets = question["starts"]
     command = module_command("supervisor.cli._importable")
     try:
         done = subprocess.run(
-            command, input=json.dumps(question, default=str), capture_output=True,
-            text=True, errors="replace", timeout=PATIENCE, check=False,
+            command, input=json.dumps(question, default=str).encode(), capture_output=True,
+            timeout=PATIENCE, check=False,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return dict.fromkeys(targets, f"the imports took longer than {PATIENCE:g} s"), [], {}
-    try:
-        failures, unfit, parts = json.loads(done.stdout)
-    except ValueError:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        return (
-            dict.fromkeys(targets, f"the process that tried it ended with {done.returncode}: {last}"),
-            [],
-            {},
-        )
-    return failures, unfit, parts
+    except subprocess.TimeoutExpired as error:
+        return understood(error.stdout or b"", question, f"it took longer than {PATIENCE:g} s")
+    last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+    return understood(
+        done.stdout, question, f"the process that tried it ended with {done.returncode}: {last}"
+    )
 
 
-def answer(question: Question) -> Answer:
-    """Try each target, and ask those that can be imported about their sections."""
-    tried = {target: import_problem(target) for target in question["starts"]}
-    failures = {target: problem for target, problem in tried.items() if problem}
-    sections = [section for section in question["sections"] if section["start"] not in failures]
+def understood(said: bytes, question: Question, ended: str) -> Answer:
+    """Return the answer of which ``said`` is the whole or a beginning; ``ended``: why there is no more of
+    it."""
+    so_far: Progress = ({}, [], {}, None)
+    for line in said.splitlines(keepends=True):
+        if line.endswith(b"\n"):
+            so_far = json.loads(line)
+    failures, unfit, parts, trying = so_far
+    if trying == DONE:
+        return failures, unfit, parts
+    if trying is None:
+        return dict.fromkeys(question["starts"], ended), [], {}
+    if trying in question["starts"]:
+        return {**failures, trying: ended}, unfit, parts
+    sentence = f"{trying}: its section cannot be judged: {ended}; nor was what stands after it"
+    return failures, [*unfit, sentence], parts
+
+
+def answer(question: Question, say: Callable[[Progress], None]) -> None:
+    """Try each target, and ask those that can be imported about their sections.
+
+    What is known and what is tried next is said again and again: what user code does may be the end of it.
+    """
+    failures: dict[str, str] = {}
     unfit: list[str] = []
     parts: dict[str, str] = {}
-    for section in sections:
-        child, config = section["child"], section["config"]
-        part, problem = ask(section, "part_in_run", config)
-        if part is not None:
-            parts[child] = str(part)
-        sentences: Sequence[object] | None = ()
-        if question["judge"] and problem is None:
-            places = question["config_dir"], question["state_dir"]
-            sentences, problem = ask(section, "preflight", child, config, *places)
-        unfit += [str(sentence) for sentence in (*(sentences or ()), problem) if sentence is not None]
-    return failures, unfit, parts
+    for target in question["starts"]:
+        say((failures, unfit, parts, target))
+        if problem := import_problem(target):
+            failures[target] = problem
+    for section in question["sections"]:
+        if section["start"] not in failures:
+            say((failures, unfit, parts, section["child"]))
+            unfit += _judged(section, question, parts)
+    say((failures, unfit, parts, DONE))
+
+
+def _judged(section: Question, question: Question, parts: dict[str, str]) -> list[str]:
+    child, config = section["child"], section["config"]
+    part, problem = ask(section, "part_in_run", config)
+    if part is not None:
+        parts[child] = str(part)
+    sentences: Sequence[object] | None = ()
+    if question["judge"] and problem is None:
+        places = question["config_dir"], question["state_dir"]
+        sentences, problem = ask(section, "preflight", child, config, *places)
+    return [str(sentence) for sentence in (*(sentences or ()), problem) if sentence is not None]
 
 
 def main() -> int:
@@ -177,10 +202,13 @@ def main() -> int:
         sys.path.append(question["config_dir"])
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    with redirect_stdout(sys.stderr):
-        found = answer(question)
-    with out:
-        json.dump(found, out)
+
+    def say(progress: Progress) -> None:
+        out.write(json.dumps(progress) + "\n")
+        out.flush()
+
+    with out, redirect_stdout(sys.stderr):
+        answer(question, say)
     return 0
 
 

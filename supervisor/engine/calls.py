@@ -101,7 +101,7 @@ class Calls:
             case RestartChild():
                 yield from self._restart(call, supervisor, child)
             case DeleteChild():
-                yield from self._delete(call, supervisor, child)
+                self._delete(call, supervisor, child)
 
     def _serve_instance(
         self, call: ChildCall, supervisor: SupervisorNode, child: Node | None
@@ -161,7 +161,7 @@ class Calls:
         child.record = Record.STOPPED
         supervisor.recovery.drop_if_done(child)
         self._answer(call, CallResult())
-        yield from self._start_others(supervisor, waited)
+        self._start_others(supervisor, waited)
 
     def _restart(self, call: RestartChild, supervisor: SupervisorNode, child: Node) -> Operation[None]:
         error = _DOWN.get(child.record)
@@ -176,7 +176,7 @@ class Calls:
             return
         self._answer(call, _result_of(outcome, child))
         if outcome is not Outcome.FAILED:
-            yield from self._start_others(supervisor, waited)
+            self._start_others(supervisor, waited)
         elif not self._ctx.otp:
             supervisor.recovery.start_failed(child)
 
@@ -188,20 +188,21 @@ class Calls:
         outcome: Outcome = yield from supervisor.start_child(child)
         return outcome
 
-    def _delete(self, call: DeleteChild, supervisor: SupervisorNode, child: Node) -> Operation[None]:
+    def _delete(self, call: DeleteChild, supervisor: SupervisorNode, child: Node) -> None:
         error = _DOWN.get(child.record) or (None if child.phase is Phase.DOWN else "running")
         if error is not None:
             self._refuse(call, error)
             return
+        waited = child.record
         supervisor.forget(child)
         self._answer(call, CallResult())
-        yield from self._start_others(supervisor, child.record)
+        self._start_others(supervisor, waited)
 
-    def _start_others(self, supervisor: SupervisorNode, waited: Record) -> Operation[None]:
+    def _start_others(self, supervisor: SupervisorNode, waited: Record) -> None:
         # In a group of a product tree the others wait for a child that is in backoff or held.
         waits = waited in {Record.RESTARTING, Record.HELD}
         if waits and not self._ctx.otp and not supervisor.parallel:
-            yield from supervisor.start_all(tuple(supervisor.children))
+            supervisor.lane.post(supervisor.start_all(tuple(supervisor.children)), first=True)
 
     def _tell(self, call: CountChildren | WhichChildren, supervisor: SupervisorNode) -> None:
         if isinstance(call, CountChildren):

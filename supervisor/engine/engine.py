@@ -29,7 +29,7 @@ class Engine:
     def __init__(self, spec: SupervisorSpec, *, uniform: Callable[[], float], otp: bool = False) -> None:
         self._ctx = Context(uniform, otp=otp)
         self._root = SupervisorNode(self._ctx, spec, None)
-        self._ended = False
+        self._told_to_end = False
         self._operator = Operator(self._ctx)
         self._calls = Calls(self._ctx)
         self._reload = Reload(self._ctx, self._root)
@@ -91,7 +91,7 @@ class Engine:
     def _take(self, event: events.Event) -> None:
         match event:
             case events.Boot():
-                if not self._ended:
+                if not self._over:
                     self._root.queue.post(self._boot())
             case events.ShutdownAsked(code):
                 self._shut_down(code)
@@ -119,12 +119,16 @@ class Engine:
             case _:
                 self._take_fact(event)
 
+    @property
+    def _over(self) -> bool:
+        return self._told_to_end or self._root.last_exit is not None
+
     def _shut_down(self, code: int) -> None:
         if self._root.phase is not Phase.DOWN:
             self._root.shut_down(code)
-        elif not self._ended:  # asked before the tree was started: it never will be
+        elif not self._over:  # asked before the tree was started: it never will be
             self._ctx.emit(Exit(code))
-        self._ended = True
+        self._told_to_end = True
 
     def _boot(self) -> Operation[None]:
         outcome = yield from self._root.start()

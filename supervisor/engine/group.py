@@ -130,11 +130,10 @@ class SupervisorNode(ChildNode):
         """Take that the supervisor is lost, in the middle of whatever it did. Its children end now."""
         if self.phase is Phase.DOWN:
             return
-        self._ending = self.closing = True
-        self.lane.abandon()
-        for child in self.children:
-            child.queue.abandon()
-            child.forget_next_start()
+        self._ending = True
+        for lane in (self.lane, *(child.queue for child in self.children)):
+            lane.abandon()
+        self.close()
         self._became(Phase.STOPPING)
         ending = self._ending_of("killed", KILLED, "it was killed")
         self.lane.post(self._collapse(ending))

@@ -50,7 +50,8 @@ class Lane:
     ) -> Ticket:
         """Queue an operation behind the others, or before them (``first``).
 
-        ``listener`` is woken when it has ended; ``dropped`` is called if it never comes to its turn.
+        ``listener`` is woken when it has ended; ``dropped`` is called if it never comes to its end. So who
+        was answered is answered as the last thing of an operation: what follows from it is the next one.
         """
         ticket = Ticket(listener, dropped)
         if first:

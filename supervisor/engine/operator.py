@@ -66,7 +66,7 @@ class Operator:
         self._reply(request, child, ok=True, detail="stopped")
         parent = child.parent
         if parent is not None and not parent.parallel:  # the others may have waited for it
-            yield from complete(parent)
+            parent.lane.post(complete(parent), first=True)
 
     def _restarted(self, child: Node, request: str | None) -> Operation[None]:
         yield from child.stop("restarted")
@@ -94,7 +94,7 @@ class Operator:
             case Outcome.UP:
                 self._reply(request, child, ok=True, detail="ready")
                 if not parent.parallel:
-                    yield from parent.start_all(tuple(parent.children))
+                    parent.lane.post(parent.start_all(tuple(parent.children)), first=True)
             case Outcome.IGNORED:
                 self._reply(request, child, ok=True, detail="it does not want to run now")
             case Outcome.CUT:

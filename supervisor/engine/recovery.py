@@ -129,9 +129,8 @@ class Recovery:
     def _resume(self, child: Node) -> Operation[None]:
         if child.record is Record.RESTARTING and not self._supervisor.closing:
             child.restarts += 1
-            if not self._ctx.otp:
-                # When one before it fails, it waits for that one as the others do.
-                child.record = Record.STOPPED
+            # When one before it in its group fails, it waits for that one as the others do.
+            child.record = Record.STOPPED
             yield from self._supervisor.start_all(self._group(child))
 
     def _retry(self, child: Node) -> Operation[None]:

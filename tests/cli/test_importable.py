@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.cli._importable import look_at_workers
+from supervisor.cli._importable import look_at_workers, understood
 from supervisor.config import Source, Tree, load
 
 MODULE = """
@@ -61,6 +61,41 @@ def test_a_module_that_ends_the_process(tmp_path: Path) -> None:
 
     (said,) = look_at_workers(tree_of(tmp_path, "deadly:main")).problems
     assert said.endswith("the process that tried it ended with 9: boom")
+
+
+@pytest.mark.req("S12")
+def test_a_section_that_ends_the_process_is_the_only_one_to_blame(tmp_path: Path) -> None:
+    """A strategy that ends or hangs while it is imported stands for itself: its neighbours are as they are,
+    and what was known before is told."""
+    judging = (
+        "main = print\ndef preflight(child, config, *_):\n import os\n"
+        " return (f'{child}: odd',) if child != 'c2' else os._exit(9)"
+    )
+    (tmp_path / "judging_one.py").write_text(judging)
+    (tmp_path / "bad_one.py").write_text("raise RuntimeError('no config')")
+    tree = tree_of(tmp_path, "bad_one:main", "judging_one:main", "judging_one:main", "judging_one:main")
+
+    assert list(look_at_workers(tree, sections=True).problems) == [
+        'child c0: start = "bad_one:main" cannot be used: RuntimeError: no config',
+        "tree.toml: c1: odd",
+        "tree.toml: c2: its section cannot be judged: the process that tried it ended with 9: it said"
+        " nothing; nor was what stands after it",
+    ]
+
+
+@pytest.mark.req("S12")
+@pytest.mark.parametrize(
+    ("said", "failures"),
+    [
+        (b"", {"a:main": "it hangs", "b:main": "it hangs"}),
+        (b'[{}, [], {}, "a:main"]\n', {"a:main": "it hangs"}),
+        (b'[{"a:main": "bad"}, [], {}, "b:main"]\n[{', {"a:main": "bad", "b:main": "it hangs"}),
+        (b'[{"a:main": "bad"}, [], {}, ""]\n', {"a:main": "bad"}),
+    ],
+)  # fmt: skip
+def test_an_answer_that_breaks_off_blames_what_was_tried_then(said: bytes, failures: dict[str, str]) -> None:
+    """Wherever it breaks off."""
+    assert (failures, [], {}) == understood(said, {"starts": ["a:main", "b:main"]}, "it hangs")
 
 
 @pytest.mark.req("S12")

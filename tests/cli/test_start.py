@@ -153,7 +153,7 @@ def test_announcing_lets_go_of_the_terminal() -> None:
     """A detached root says ready once, then its three standard descriptors lead nowhere."""
     read, write = os.pipe()
     code = (
-        "from supervisor.cli._foreground import announce_ready\nimport os\n"
+        "from supervisor.cli._announcing import announce_ready\nimport os\n"
         "announce_ready()\nos.write(1, b'more')\n"
         f"os.write({write}, ','.join(os.readlink(f'/proc/self/fd/{{fd}}') for fd in (0, 1, 2)).encode())"
     )

@@ -103,6 +103,15 @@ def test_what_is_not_known_fails_its_trace_with_a_sentence(
         ([{**ROW, "observed": []}], "has 1 steps and 0 observations; one more is needed"),
         ([{**ROW, "observed": [{}, {}]}], "trace 'one', observed 0 has no key 'result'"),
         ([""], "it holds no trace"),
+        ([{**ROW, "name": 7}], "line 1: the trace, 'name' is int, not a string"),
+        ([{**ROW, "tree": WORKER}], "trace 'one', the tree is a worker, not a supervisor"),
+        ([{**ROW, "tree": {**TREE, "intensity": "1"}}], "the tree, 'intensity' is str, not a whole number"),
+        ([{**ROW, "tree": {**TREE, "intensity": True}}], "'intensity' is bool, not a whole number"),
+        ([{**ROW, "tree": {**TREE, "strategy": "simple_one_for_one"}}], "the tree has no key 'template'"),
+        ([{**ROW, "steps": [{"do": ["exit"]}]}], "trace 'one', step 1, 'do' is list, not a string"),
+        ([{**ROW, "steps": [{"do": "sleep", "ms": None}]}], "(sleep), 'ms' is NoneType, not a whole number"),
+        (['{"name": NaN}'], "line 1: NaN is no number of JSON"),
+        (['{"name": ' + "[" * 100_000], "line 1: this is not JSON: "),
     ],
 )
 def test_malformed_file_is_one_error_that_says_where(
@@ -115,6 +124,14 @@ def test_malformed_file_is_one_error_that_says_where(
 
     assert str(caught.value).startswith(str(path))
     assert sentence in str(caught.value)
+
+
+@pytest.mark.req("S2")
+def test_line_ends_at_a_newline_and_nowhere_else(tmp_path: Path) -> None:
+    """A string of JSON may hold U+2028 and its like as they are."""
+    row = json.dumps({**ROW, "about": "a\u2028b\x85c"}, ensure_ascii=False)
+
+    assert ["a\u2028b\x85c"] == [it.about for it in read_traces(written(tmp_path / "one.jsonl", row))]
 
 
 @pytest.mark.req("S2")

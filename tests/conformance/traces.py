@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 Json = dict[str, Any]
 
@@ -27,6 +27,13 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 """The kinds of steps, and what each of them must say."""
 WORKER_KEYS = ("restart", "significant")
 SUPERVISOR_KEYS = ("id", "strategy", "intensity", "period", "auto_shutdown")
+KINDS: Mapping[str, tuple[type, str]] = {
+    **dict.fromkeys(("name", "do", "id", "reason", "supervisor", "result"), (str, "a string")),
+    **dict.fromkeys(("type", "strategy", "restart", "auto_shutdown"), (str, "a string")),
+    **dict.fromkeys(("times", "ms", "intensity", "period"), (int, "a whole number")),
+    "significant": (bool, "true or false"),
+}
+"""What the value of a key is."""
 
 
 class MalformedTraces(Exception):
@@ -57,15 +64,15 @@ class Trace:
 def read_traces(path: Path) -> list[Trace]:
     """All traces of a file. Raises MalformedTraces."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")  # a string of JSON may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise MalformedTraces(path, None, f"it cannot be read: {error}") from error
     traces = []
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                traces.append(_trace(json.loads(line)))
-            except json.JSONDecodeError as error:
+                traces.append(_trace(json.loads(line, parse_constant=_no_number)))
+            except (json.JSONDecodeError, RecursionError) as error:
                 raise MalformedTraces(path, number, f"this is not JSON: {error}") from error
             except _Wrong as wrong:
                 raise MalformedTraces(path, number, str(wrong)) from wrong
@@ -90,6 +97,8 @@ def _trace(row: object) -> Trace:
     scenario = _need(row, "the trace", "name", "tree", "steps", "observed")
     who = f"trace {scenario['name']!r}"
     _check_spec(scenario["tree"], f"{who}, the tree")
+    if scenario["tree"]["type"] != "supervisor":
+        raise _Wrong(f"{who}, the tree is a {scenario['tree']['type']}, not a supervisor")
     prepare, steps, observed = scenario.get("prepare", []), scenario["steps"], scenario["observed"]
     for title, some in (("preparation", prepare), ("step", steps)):
         _check_steps(some, f"{who}, {title}")
@@ -126,7 +135,8 @@ def _check_spec(spec: object, where: str) -> None:
     checked = _need(spec, where, *(SUPERVISOR_KEYS if kind == "supervisor" else WORKER_KEYS))
     if kind != "supervisor":
         return
-    if "template" in checked:
+    if "template" in checked or checked["strategy"] == "simple_one_for_one":
+        _need(checked, where, "template")
         _check_spec(checked["template"], f"{where}, template")
     for number, child in enumerate(_list(checked.get("children", []), f"{where}, children"), 1):
         _need(child, f"{where}, child {number}", "id")
@@ -139,7 +149,16 @@ def _need(value: object, where: str, *keys: str) -> Json:
     missing = [key for key in keys if key not in value]
     if missing:
         raise _Wrong(f"{where} has no key {missing[0]!r}")
+    for key in keys:
+        kind, name = KINDS.get(key, (object, ""))
+        # To Python true and false are whole numbers too.
+        if not isinstance(value[key], kind) or (kind is int and isinstance(value[key], bool)):
+            raise _Wrong(f"{where}, {key!r} is {type(value[key]).__name__}, not {name}")
     return value
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise _Wrong(f"{constant} is no number of JSON")
 
 
 def _list(value: object, where: str) -> list[Any]:

@@ -311,3 +311,21 @@ def test_stop_wins_over_a_restart_by_call_that_is_under_way() -> None:
 
     assert world.view("a").state == "stopped"
     assert answer(world, "c") == CallResult(error="terminated")
+
+
+@pytest.mark.req("S2")
+def test_deletion_of_a_held_child_lets_those_start_that_waited_for_it() -> None:
+    """It was forgotten that it had been held, and the others waited for nobody for ever."""
+    tree = SupervisorSpec(
+        id="root",
+        strategy="rest_for_one",
+        intensity=Intensity(max_restarts=0, period=PERIOD),
+        children=(WorkerSpec(id="a"), WorkerSpec(id="b")),
+    )
+    world = World(tree).boot()
+    world.crash("a")
+    world.run_for(0.0)
+    assert world.states() == {"a": "held", "b": "backoff"}
+
+    assert CallResult() == call(world, events.DeleteChild("root", "a", "r"))
+    assert world.states() == {"b": "ready"}

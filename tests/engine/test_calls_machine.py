@@ -56,10 +56,10 @@ def trees(draw: st.DrawFn) -> SupervisorSpec:
 
 
 class AnyCalls(RuleBasedStateMachine):
-    """A tree that is called from all sides."""
+    """A tree that is called from all sides, by programs and by people."""
 
     world: World
-    requests = 0
+    requests = ordered = 0
 
     @initialize(tree=trees(), scripts=st.dictionaries(st.sampled_from(WORKERS), st.lists(LIVES, max_size=6)))
     def begin(self, tree: SupervisorSpec, scripts: dict[str, list[Life]]) -> None:
@@ -99,7 +99,8 @@ class AnyCalls(RuleBasedStateMachine):
 
     @rule(child=st.sampled_from([*WORKERS, "pool", "g"]), stop=st.booleans())
     def order(self, child: str, *, stop: bool) -> None:
-        self.world.tell((events.StopAsked if stop else events.RestartAsked)(child))
+        self.ordered += 1
+        self.world.tell((events.StopAsked if stop else events.RestartAsked)(child, f"o{self.ordered}"))
 
     @rule(above=st.sampled_from(["pool", "g"]))
     def kill(self, above: str) -> None:
@@ -119,6 +120,8 @@ class AnyCalls(RuleBasedStateMachine):
             return
         self.world.run_for(3000.0)
         assert len(self.answers()) == len(set(self.answers())) == self.requests
+        replies = [reply.request for reply in self.world.replies]
+        assert len(replies) == len(set(replies)) == self.ordered
         self.world.tell(events.ShutdownAsked())
         self.world.run_for(100.0)
         assert self.world.exit_code is not None

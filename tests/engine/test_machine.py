@@ -135,6 +135,10 @@ class AnyTree(RuleBasedStateMachine):
             self.file = changed
 
     @rule()
+    def kill_the_group(self) -> None:
+        self.world.tell(events.SupervisorKilled("group"))
+
+    @rule()
     def shut_down(self) -> None:
         self.ending = True
         self.world.tell(events.ShutdownAsked())
@@ -142,6 +146,14 @@ class AnyTree(RuleBasedStateMachine):
     @invariant()
     def never_two_live_incarnations(self) -> None:
         assert all(len(alive) <= 1 for alive in self.world.alive.values())
+
+    @invariant()
+    def nothing_lives_outside_the_tree(self) -> None:
+        assert {child for child, alive in self.world.alive.items() if alive} <= set(self.world.engine.ids())
+
+    @invariant()
+    def ends_once(self) -> None:
+        assert sum(isinstance(it, commands.Exit) for it in self.world.performed) <= 1
 
     @invariant()
     def after_a_stop_no_start(self) -> None:

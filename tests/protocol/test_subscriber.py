@@ -232,6 +232,22 @@ def test_lost_history_is_never_skipped() -> None:
     assert subscriber.take(ROOM) == ()
 
 
+@pytest.mark.req("S12")
+def test_a_newcomer_begins_with_the_oldest_record_kept() -> None:
+    """Who has no cursor has lost nothing: a worker can be added to a tree that has run for months."""
+    subscriber = Subscriber("broker", journal=None, after=0)
+    subscriber.poll(0.0, ROOM)
+    subscriber.on_past(past(0, 0, 7, first=6), 0.1)
+
+    assert (1, 5) == subscriber.passed_over
+    assert subscriber.poll(0.1, ROOM) == Fetch(after=5, limit=500)
+    subscriber.on_past(past(5, 7, 7, first=6), 0.2)
+    assert [6, 7] == seqs(subscriber.take(ROOM))
+    subscriber.poll(IDLE_S + 1, ROOM)
+    with pytest.raises(HistoryLost):
+        subscriber.on_past(past(7, 7, 12, first=10), IDLE_S + 1)
+
+
 def test_pruning_what_was_received_is_no_loss() -> None:
     """A producer that keeps nothing is fine as long as everything was received."""
     subscriber = contacted()

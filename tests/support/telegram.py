@@ -20,6 +20,8 @@ from typing import Any, Final
 
 LONGEST_POLL_S: Final = 0.05
 """A long poll is answered after this, however long the client would wait."""
+FUTURE: Final = 10
+"""An offset that is further ahead is of another numbering."""
 NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -162,6 +164,8 @@ class FakeTelegram:
     async def _poll(self, body: dict[str, Any]) -> Reply:
         ends = time.monotonic() + min(float(body.get("timeout", 0)), LONGEST_POLL_S)
         offset = int(body.get("offset", 0))
+        if offset > 100 + len(self._updates) + FUTURE:
+            offset = 0  # as the real server does: it begins at the first one that it has
         while True:
             found = [one for one in self._updates if one["update_id"] >= offset]
             if found or time.monotonic() >= ends:

@@ -81,6 +81,7 @@ def _rules(context: Context, config: BrokerConfig) -> Rules:
         limits=config.limits,
         dry_run=config.mode == "dry-run",
         on_shutdown=config.on_shutdown,
+        keep_history=config.keep_history,
         venue=paper(FundingSchedule() if name is None else load(context.path(name))),
     )
 

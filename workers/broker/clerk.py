@@ -102,7 +102,7 @@ class Clerk:
         write = store.insert_order(
             state.orders, order, held, quantity=quantity, at_ms=state.at_ms, code=code, detail=detail
         )
-        self._notes.writes.append(write)
+        self._notes.row("orders", state.orders, write)
 
     def move(
         self, order: WorkingOrder, happened: Happened, code: str | None = None, detail: str | None = None
@@ -191,7 +191,7 @@ class Clerk:
     def _note(self, fill: Fill, flows: tuple[Flow, ...]) -> None:
         state, notes = self._state, self._notes
         notes.outputs.append(fill)
-        notes.writes.append(store.insert_fill(state.fills, fill))
+        notes.row("fills", state.fills, store.insert_fill(state.fills, fill))
         notes.flows(state, flows, fill.fill_id, fill.at_ms)
         held = state.books.positions.get(fill.symbol)
         notes.writes.append(store.put_position(fill.symbol, held, fill.at_ms))
@@ -234,7 +234,7 @@ class Clerk:
         if closed is not None:
             state.trades += 1
             self._notes.outputs.append(closed)
-            self._notes.writes.append(store.insert_trade(state.trades, closed))
+            self._notes.row("trades", state.trades, store.insert_trade(state.trades, closed))
             self._risk.closed(closed)
 
     def _follow(self, order: WorkingOrder, quantity: Decimal) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from workers.broker.breakers import OFF, Limits
 from workers.broker.matching import Terms
+from workers.broker.store import KEEP_HISTORY
 from workers.shared.config import WorkerConfig, finite_above_zero
 from workers.shared.exits import PersonMustLook
 
@@ -98,7 +99,8 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
     refused, in live markets only (default: a quarter of the timeframe). ``breakers``: "default", "off", or a
     table; ``continuous``: what is not critical ends by itself, else an operator resets each. ``on_shutdown``:
     "cancel" takes back entries that wait, "close" also closes what is held. ``backend``: where orders are
-    executed; "exchange" (a real account) is refused until there is one.
+    executed; "exchange" (a real account) is refused until there is one. ``keep_history`` (1,000 or more): so
+    many orders, fills, changes of cash and round trips stay on record, orders at work in any case.
     """
 
     cash: Decimal = Decimal(10000)
@@ -114,6 +116,7 @@ class BrokerConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_field
     backend: Literal["paper", "exchange"] = "paper"
     funding_file: str | None = None
     continuous: bool = True
+    keep_history: Annotated[int, Meta(ge=1_000)] = KEEP_HISTORY
 
     def __post_init__(self) -> None:
         finite_above_zero("cash", self.cash)

@@ -77,13 +77,14 @@ class BrokerCore:
 
     def __init__(self, inputs: Sequence[str], state: BrokerState, rules: Rules) -> None:
         self._inputs, self._state, self._rules = tuple(inputs), state, rules
-        self._notes = Notes()
+        self._notes = Notes(keep=rules.keep_history)
         self._risk = Risk(state, rules.limits, self._notes)
         self._cursors: dict[str, int] = {}
         self._rows = MarketInbox()
         self._market: _Market | None = None
         self._strategies: dict[str, StrategyInbox] = {}
         self._listeners: set[str] = set()
+        self._retell = False
         self._told: deque[Told] = deque()
         self._answered: deque[Answer] = deque()
         self._journal = state.instructed.journal if state.instructed else ""
@@ -102,6 +103,7 @@ class BrokerCore:
             case OrdersRole():
                 self._strategies.setdefault(source, StrategyInbox())
                 (self._listeners.add if role.listens else self._listeners.discard)(source)
+                self._retell |= role.listens
             case _:
                 raise UnfitInput(source, role, self._market.source if self._market else None)
 
@@ -125,6 +127,10 @@ class BrokerCore:
         market = self._market
         if market is None:
             return self._taken() if tightened(self._told, self._state, self._risk, self._notes) else None
+        if self._retell and self._state.handled:
+            # Who begins to listen in the middle waits for a word that nobody needed when the row was handled.
+            self._tell_through(market)
+        self._retell = False
         moved = self._follow(market) or not self._notes.empty
         if not all(map(self._knows, self._inputs)):
             return self._taken() if moved else None
@@ -265,8 +271,12 @@ class BrokerCore:
         else:
             market.venue.row(message)
         if ended or any(not self._strategies[source].finished(row) for source in self._listeners):
-            self._notes.outputs.append(Through(row, end=ended, still=self._still(market)))
+            self._tell_through(market)
         return True
+
+    def _tell_through(self, market: _Market) -> None:
+        ended = self._state.end is not None
+        self._notes.outputs.append(Through(self._state.handled, end=ended, still=self._still(market)))
 
     def _still(self, market: _Market) -> bool:
         """Whether the account tells nothing more before somebody orders."""

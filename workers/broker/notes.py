@@ -19,11 +19,15 @@ from workers.shared.core import LogLine, Write
 
 @dataclass
 class Notes:
-    """Filled by the floor and the desk, taken by the core at the end of its step."""
+    """Filled by the floor and the desk, taken by the core at the end of its step.
+
+    ``keep``: how many rows of each table stay on record.
+    """
 
     outputs: list[msgspec.Struct] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
+    keep: int = store.KEEP_HISTORY
 
     def take(self) -> Notes:
         """Hand over all that was noted, and begin anew."""
@@ -50,11 +54,18 @@ class Notes:
         plain = {key: text(value) if isinstance(value, Decimal) else value for key, value in facts.items()}
         self.logs.append(LogLine(level, message, plain))
 
+    def row(self, table: str, count: int, write: Write) -> None:
+        """Note the ``count``-th row of a table, and what is forgotten for it."""
+        self.writes.append(write)
+        self.writes.extend(store.swept(table, count, self.keep))
+
     def flows(self, state: BrokerState, flows: tuple[Flow, ...], reference: str, at_ms: int) -> None:
         """Note changes of cash under the next numbers of the ledger."""
         for flow in flows:
             state.flows += 1
-            self.writes.append(store.insert_flow(state.flows, flow, reference=reference, at_ms=at_ms))
+            self.row(
+                "ledger", state.flows, store.insert_flow(state.flows, flow, reference=reference, at_ms=at_ms)
+            )
 
     def announce(
         self,

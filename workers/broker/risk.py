@@ -139,7 +139,7 @@ class Risk:
     def _told(self, change: TradingChanged, level: str = "WARNING") -> None:
         self._state.changes += 1
         self._notes.outputs.append(change)
-        self._notes.writes.append(store.insert_change(self._state.changes, change))
+        self._notes.row("trading", self._state.changes, store.insert_change(self._state.changes, change))
         self._notes.log(
             level,
             "trading state",

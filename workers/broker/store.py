@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Iterator
 from decimal import Decimal, localcontext
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from protocol.messages.trading import (
 from workers.broker.errors import LedgerBroken
 from workers.broker.ledger import Books, Flow, Position
 from workers.broker.money import EXACT, text
-from workers.broker.orders import WorkingOrder
+from workers.broker.orders import FINAL_STATES, WorkingOrder
 from workers.broker.state import Owed
 from workers.shared.core import Write
 
@@ -76,6 +77,17 @@ TABLES: Final = (
         at_ms INTEGER PRIMARY KEY, equity TEXT NOT NULL, cash TEXT NOT NULL)""",
 )
 
+KEEP_HISTORY: Final = 250_000
+"""Of orders, fills, changes of cash and round trips each: some 200 MB."""
+SWEPT_EVERY: Final = 256
+"""Rows between two looks at what is too many; at most twice as many are forgotten at once."""
+
+_ENDED: Final = f"status IN ({', '.join(sorted(repr(state.value) for state in FINAL_STATES))})"
+_NUMBERED: Final = {"orders": _ENDED, "fills": "true", "ledger": "true", "trades": "true", "trading": "true"}
+"""The tables whose rows are counted, and which of their rows may be forgotten."""
+_FOLLOWING: Final = ("cancels", "delayed_entries", "instructions")
+"""The tables that are looked at with the orders, of which they have no more rows."""
+
 _DIGITS: Final = 60
 _LARGEST: Final = 2**63 - 1
 
@@ -106,12 +118,17 @@ def digest(connection: sqlite3.Connection) -> str:
 def check_ledger(connection: sqlite3.Connection, books: Books) -> None:
     """Compare the cash of the books with the ledger's last balance, and that with the sum of its rows.
 
+    What was forgotten stands for the balance before the oldest row kept.
+
     Raises:
         LedgerBroken: they differ.
     """
     balance, total = None, Decimal(0)
     with localcontext(EXACT):
-        for amount, after in connection.execute("SELECT amount, balance FROM ledger ORDER BY number"):
+        rows = connection.execute("SELECT number, amount, balance FROM ledger ORDER BY number")
+        for number, amount, after in rows:
+            if balance is None and number > 1:
+                total = Decimal(after) - Decimal(amount)
             total += Decimal(amount)
             balance = Decimal(after)
     if balance is not None and not books.cash == balance == total:
@@ -236,6 +253,23 @@ def insert_flow(number: int, flow: Flow, *, reference: str, at_ms: int) -> Write
     """Keep a change of cash; ``reference`` is the fill id or what else caused it."""
     sql = "INSERT INTO ledger (number, at_ms, kind, reference, amount, balance) VALUES (?, ?, ?, ?, ?, ?)"
     return Write(sql, (number, at_ms, flow.kind, reference, text(flow.amount), text(flow.balance)))
+
+
+def swept(table: str, count: int, keep: int) -> Iterator[Write]:
+    """Yield what forgets the oldest rows of ``table`` beyond ``keep``, when its ``count``-th asks for it.
+
+    An order at work stays. The count decides, never the time: so what is on record, and the digest of it,
+    remain a matter of the data alone.
+    """
+    if count <= keep or count % SWEPT_EVERY:
+        return
+    most = 2 * SWEPT_EVERY
+    oldest = f"SELECT number FROM {table} WHERE number <= ? AND {_NUMBERED[table]} ORDER BY number LIMIT ?"
+    yield Write(f"DELETE FROM {table} WHERE number IN ({oldest})", (count - keep, most))
+    for other in _FOLLOWING if table == "orders" else ():
+        last = f"SELECT max(rowid) - ? FROM {other}"
+        oldest = f"SELECT rowid FROM {other} WHERE rowid <= ({last}) ORDER BY rowid LIMIT ?"
+        yield Write(f"DELETE FROM {other} WHERE rowid IN ({oldest})", (keep, most))
 
 
 def put_funding(paid: FundingPaid | Owed) -> Write:

@@ -47,7 +47,7 @@ class Books:
         return [row for broker in self._brokers for row in self._rows(broker, query)]
 
     def trades(self) -> list[tuple[str, str]]:
-        """Return realised profit and fees of each round trip there ever was."""
+        """Return realised profit and fees of each round trip on record."""
         query = "SELECT realised, fees FROM trades"
         return [row for broker in self._brokers for row in self._rows(broker, query)]
 

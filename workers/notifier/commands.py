@@ -16,7 +16,7 @@ MOST_A_MINUTE: Final = 20
 CONFIRM_S: Final = 60.0
 TOO_LATE_S: Final = 600.0
 """A command that was written longer ago than this is not done: who wrote it may have given up."""
-_COMMAND: Final = re.compile(r"/([A-Za-z_]{1,32})(?:@\w{1,64})?(?:\s+(.*))?", re.DOTALL)
+_COMMAND: Final = re.compile(r"/([A-Za-z_]{1,32})(?:@(\w{1,64}))?(?:\s+(.*))?", re.DOTALL)
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 HELP: Final[Mapping[str, str]] = {
@@ -77,14 +77,20 @@ class TooFast(Struct, frozen=True):
     chat: str
 
 
-Reaction = Wish | Say | Stranger | TooFast
+class NotMeant(Struct, frozen=True):
+    """What people in a group say to one another, or to another bot; no answer."""
+
+    chat: str
+
+
+Reaction = Wish | Say | Stranger | TooFast | NotMeant
 
 
 class Dialogue:
-    """All chats that may give commands, and what was asked back in them."""
+    """All chats that may give commands, and what was asked back in them. ``name``: how a group calls us."""
 
-    def __init__(self, allowed: Collection[str]) -> None:
-        self._allowed = frozenset(allowed)
+    def __init__(self, allowed: Collection[str], name: str | None = None) -> None:
+        self._allowed, self.name = frozenset(allowed), name
         self._open: dict[str, tuple[str, Wish, float]] = {}
         self._heard: dict[str, deque[float]] = {}
 
@@ -92,12 +98,14 @@ class Dialogue:
         """React to a text. ``code`` is what confirms a dangerous wish, if this is one; new each time."""
         if asked.chat not in self._allowed:
             return Stranger(asked.chat)
+        match = _COMMAND.fullmatch(asked.text.strip())
+        if self._to_others(asked.chat, match):
+            return NotMeant(asked.chat)
         if not self._in_time(asked.chat, now):
             return TooFast(asked.chat)
-        match = _COMMAND.fullmatch(asked.text.strip())
         if match is None:
             return Say(asked.chat, "Commands begin with a slash; /help lists them")
-        command, words = match[1].lower(), tuple((match[2] or "").split())
+        command, words = match[1].lower(), tuple((match[3] or "").split())
         if asked.age_s > TOO_LATE_S:
             return Say(
                 asked.chat, f"/{command} came too late, it is not done; send it again if it is still wanted"
@@ -127,6 +135,11 @@ class Dialogue:
             return None
         del self._open[chat]
         return wish
+
+    def _to_others(self, chat: str, match: re.Match[str] | None) -> bool:
+        if match is None:
+            return chat.startswith("-")  # a group, where people talk to one another
+        return match[2] is not None and match[2].lower() != (self.name or "").lower()
 
     def _in_time(self, chat: str, now: float) -> bool:
         heard = self._heard.setdefault(chat, deque(maxlen=MOST_A_MINUTE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -64,6 +64,7 @@ class Delivery:
         self._posted = asyncio.Event()
         self._sent: deque[float] = deque(maxlen=REMEMBERED)
         self._failures = 0
+        self._refusals: Counter[int] = Counter()
         self._trouble: str | None = None
         self._flight: asyncio.Task[float] | None = None
 
@@ -126,14 +127,19 @@ class Delivery:
             await self._outbox.until_written(
                 lambda: self._outbox.mark_tried(self.name, letter.number, tried=False)
             )
-        if outcome.hopeless and self._failures >= HOPELESS_TRIES:
+        self._refusals[letter.number] += outcome.hopeless
+        if self._refusals[letter.number] >= HOPELESS_TRIES:
             await self._set_aside(letter, outcome.why)
         return self._pace.pause_s(outcome, self._failures)
 
     async def _took(self, letter: Letter) -> None:
         if self._trouble is not None:
             logger.bind(channel=self.name, after=self._trouble).info("recovered")
+        await self._done_with(letter)
+
+    async def _done_with(self, letter: Letter) -> None:
         self._failures, self._trouble = 0, None
+        self._refusals.pop(letter.number, None)
         await self._outbox.until_written(lambda: self._outbox.mark_sent(self.name, letter.number, _now_ms()))
 
     async def _set_aside(self, letter: Letter, why: str) -> None:
@@ -141,7 +147,7 @@ class Delivery:
         logger.bind(channel=self.name, number=letter.number, text=letter.text, why=why).error(
             "notification set aside"
         )
-        await self._took(letter)
+        await self._done_with(letter)
 
     def _failed(self, outcome: Refused) -> None:
         self._failures += 1

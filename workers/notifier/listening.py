@@ -12,8 +12,8 @@ import msgspec
 from loguru import logger
 from msgspec import Struct, field
 
-from workers.notifier.bot import Answered, Bot, Failed
-from workers.notifier.commands import Asked, Dialogue, Say, Stranger, TooFast, Wish
+from workers.notifier.bot import Bot, Failed
+from workers.notifier.commands import Asked, Dialogue, NotMeant, Say, Stranger, TooFast, Wish
 from workers.notifier.message import Message
 from workers.notifier.outbox import ANSWER, Outbox
 from workers.notifier.pace import Pace
@@ -22,6 +22,11 @@ from workers.shared.worker import Condition, Wake
 POLL_S: Final = 50
 MOST_UPDATES: Final = 20
 PACE: Final = Pace(last_s=60.0)
+SOON_S: Final = 1.0
+REPEATED: Final = 1000
+"""An update numbered so little below the next one is one of the last ones again. Far below, the numbers have
+begun anew: they do so anywhere after a week without any, and each bot has its own."""
+NOTHING_NEW: Final = Failed("the server gives what was heard already, or cannot be read, again and again")
 OFFSET, UNDER_WAY, STRANGERS = "offset", "under_way", "strangers"
 INTERRUPTED: Final = (
     "A command was interrupted when the notifier was restarted; /status tells whether it was done"
@@ -71,7 +76,7 @@ class Listening:
         self._bot, self._outbox, self._channels = bot, outbox, channels
         self._perform, self._posted, self._goes_out, self._pace = perform, posted, goes_out, pace
         self._dialogue = Dialogue(channels)
-        self._failures = 0
+        self._failures = self._in_vain = 0
         self._trouble: str | None = None
 
     def condition(self) -> Condition:
@@ -89,6 +94,7 @@ class Listening:
             await self._bot.close()
 
     async def _listen(self) -> None:
+        await self._learn_name()
         offset = self._outbox.noted(OFFSET) or 0
         while True:
             asked = {
@@ -97,33 +103,49 @@ class Listening:
                 "limit": MOST_UPDATES,
                 "allowed_updates": ["message"],
             }
+            began = self._now()
             reply = await self._bot.call("getUpdates", asked, within_s=POLL_S)
-            if isinstance(reply, Answered):
-                self._heard()
-                offset = await self._take(reply.result, offset)
-            else:
+            if isinstance(reply, Failed):
                 await self._failed(reply)
+                continue
+            last, offset = offset, await self._take(reply.result, offset)
+            if reply.result and offset == last:
+                await self._failed(NOTHING_NEW)
+                continue
+            self._heard()
+            await self._rest(began, empty=not reply.result)
+
+    async def _learn_name(self) -> None:
+        """Ask who this bot is: in a group others are spoken to as well."""
+        while isinstance(reply := await self._bot.call("getMe", {}), Failed):
+            await self._failed(reply)
+        self._dialogue.name = _username(reply.result)
 
     async def _take(self, result: Any, offset: int) -> int:
-        """React to each update; returns the number of the next one."""
-        updates = result if isinstance(result, list) else []
-        for update in updates:
+        """React to each update that is new; returns the number of the next one."""
+        for update in result if isinstance(result, list) else []:
             number = _number(update)
-            if number is None or number < offset:
+            if number is None or offset - REPEATED <= number < offset:
                 continue
             offset = number + 1
             await self._outbox.until_written(lambda n=offset: self._outbox.note(OFFSET, n))  # type: ignore[misc]
             found = _text(update)
             if found is not None:
                 await self._react(found, number)
-        if not updates:
-            await asyncio.sleep(0)
         return offset
+
+    async def _rest(self, began: float, *, empty: bool) -> None:
+        """Ask ever less often where a server has nothing to say and does not wait, as it was asked to."""
+        at_once = empty and self._now() - began < SOON_S
+        self._in_vain = self._in_vain + 1 if at_once else 0
+        await asyncio.sleep(self._pace.first_s * min(self._in_vain / 100, 1.0))
 
     async def _react(self, asked: Asked, number: int) -> None:
         code = f"{secrets.randbelow(9000) + 1000}"
-        reaction = self._dialogue.take(asked, asyncio.get_running_loop().time(), code)
+        reaction = self._dialogue.take(asked, self._now(), code)
         match reaction:
+            case NotMeant():
+                return
             case Stranger():
                 logger.bind(chat=asked.chat).warning("a stranger wrote to the bot")
                 await self._outbox.until_written(lambda: self._outbox.count(STRANGERS))
@@ -158,12 +180,20 @@ class Listening:
         self._trouble = reply.why
         await asyncio.sleep(self._pace.pause_s(reply, self._failures))
 
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
 
 def _number(update: Any) -> int | None:
     try:
         return msgspec.convert(update, _Numbered).update_id
     except msgspec.ValidationError:
         return None
+
+
+def _username(me: Any) -> str | None:
+    name = me.get("username") if isinstance(me, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _text(update: Any) -> Asked | None:

@@ -22,6 +22,8 @@ from workers.shared.core import Write
 
 KEPT_SENT: Final = 1000
 """Messages already sent that are kept for reference."""
+KEPT_UNSENT: Final = 10_000
+"""Messages that wait at most for a channel that takes none: a month and more of a tree that trades much."""
 BIT: Final = 200
 """How many letters are shelved in one transaction: the loop must not stand still for them."""
 LETTERS: Final = "letters"
@@ -88,9 +90,13 @@ _NEXT: Final = (
     " USING (number) WHERE d.channel = ? AND d.sent_ms IS NULL ORDER BY d.urgent DESC, d.number LIMIT 1"
 )
 _SHELVE: Final = (
-    "UPDATE deliveries SET sent_ms = ?1 WHERE channel = ?2 AND number IN (SELECT number FROM deliveries"
-    " INDEXED BY unsent WHERE channel = ?2 AND sent_ms IS NULL AND number >= (SELECT min(number)"
-    " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?3)"
+    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number IN (SELECT number FROM deliveries"
+    " INDEXED BY unsent WHERE channel = ? AND sent_ms IS NULL AND number >= (SELECT min(number)"
+    " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?)"
+)
+_DROP: Final = (
+    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number IN (SELECT number FROM deliveries"
+    " WHERE channel = ? AND sent_ms IS NULL ORDER BY urgent, number LIMIT ?)"
 )
 _COUNT: Final = (
     "INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
@@ -127,6 +133,11 @@ def forget_sent(most: int) -> Write:
     The last messages are kept for reference.
     """
     return Write(_FORGET, (KEPT_SENT, most))
+
+
+def drop(channel: str, count: int, at_ms: int) -> Write:
+    """Take so many letters out of the line of a channel, unsent: the oldest, what is urgent last."""
+    return Write(_DROP, (at_ms, channel, channel, count))
 
 
 class Outbox:
@@ -175,7 +186,7 @@ class Outbox:
     def shelve(self, channel: str, at_ms: int) -> bool:
         """Take some of what this run has made out of the line of a channel, unsent; whether there was any."""
         waiting = self.queued_in(channel)
-        self._write(_SHELVE, (at_ms, channel, BIT))
+        self._write(_SHELVE, (at_ms, channel, channel, BIT))
         return self.queued_in(channel) < waiting
 
     def put(self, message: Message, channel: str, *notes: tuple[str, int]) -> None:

@@ -54,6 +54,8 @@ class Repeats(Struct):
         """Return count, since when and the last text of each kind whose pause is over."""
         found = []
         for alike, streak in list(self.streaks.items()):
+            # However far the clock was set back, no pause is longer than it is.
+            streak.due_ms = min(streak.due_ms, at_ms + streak.pause_ms)
             if at_ms < streak.due_ms:
                 continue
             if not streak.untold:

@@ -52,7 +52,8 @@ class Service:
             return Refused(cleaned(f"{type(error).__name__}: {error}", *parts_of(self._url)))
         if taken is None:
             return Refused("the URL is of no service that apprise knows", certain=True)
-        return Sent() if taken else Refused("the service did not take it", certain=True)
+        # Apprise says no as well where the service took it and its answer came too late.
+        return Sent() if taken else Refused("the service did not take it")
 
     async def close(self) -> None:
         """Nothing is kept open."""

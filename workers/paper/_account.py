@@ -28,7 +28,10 @@ PERIODS_MS: Final[dict[str, int | None]] = {"day": DAY_MS, "week": 7 * DAY_MS, "
 
 @dataclass(frozen=True)
 class Account:
-    """An account over a period that ends with the last data. ``since_ms`` is where it begins (0: all)."""
+    """An account over a period that ends with the last data. ``since_ms`` is where it begins (0: all).
+
+    ``kept_from_ms``: the oldest fill on record, where older ones were forgotten; else None.
+    """
 
     state: BrokerState
     since_ms: int
@@ -36,6 +39,7 @@ class Account:
     series: tuple[Point, ...]
     counts: dict[str, int]
     denials: dict[str, int]
+    kept_from_ms: int | None
 
 
 def read_account(books: Path, period: str) -> Account:
@@ -54,6 +58,7 @@ def read_account(books: Path, period: str) -> Account:
             series=_series(connection, since),
             counts={table: _count(connection, table, since) for table in ("orders", "fills", "funding")},
             denials=_denials(connection, since),
+            kept_from_ms=_kept_from(connection),
         )
 
 
@@ -66,6 +71,7 @@ def report(account: Account, period: str) -> dict[str, Any]:
         "period": period,
         "from_ms": account.since_ms or (series[0][0] if series else None),
         "to_ms": state.at_ms,
+        "kept_from_ms": account.kept_from_ms,
         "equity_start": _plain(start),
         "equity": _plain(equity),
         "cash": _plain(state.books.cash),
@@ -128,6 +134,11 @@ def _denials(connection: sqlite3.Connection, since: int) -> dict[str, int]:
         " GROUP BY code ORDER BY code"
     )
     return {str(code): int(count) for code, count in connection.execute(query, (since,))}
+
+
+def _kept_from(connection: sqlite3.Connection) -> int | None:
+    found = connection.execute("SELECT number, at_ms FROM fills ORDER BY number LIMIT 1").fetchone()
+    return None if found is None or found[0] == 1 else int(found[1])
 
 
 def _plain(amount: Decimal) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from workers.feed.config import TIMEFRAME_MS
 from workers.paper._failure import FAILED, USAGE, Failure
 from workers.paper._sets import pair
+from workers.paper._user_code import under_ctrl_c
 from workers.shared.exits import PersonMustLook
 from workers.strategy import champion_file
 from workers.strategy.api import Strategy
@@ -29,8 +30,7 @@ def command() -> None:
     A champion is a JSON or TOML file with a fingerprint over its content and over the source of the
     strategy, with the files beside it that it imports. A tree file names it: champion = "btc.json" in
     [child.config] of the strategy. It is verified at start and with every candle; a file that is missing,
-    edited or made for another market ends the
-    strategy with exit code 78.
+    edited or made for another market ends the strategy with exit code 78.
     """
 
 
@@ -151,7 +151,8 @@ def _checked(champion: Champion, source: Digests, file: str) -> None:
 
 def _loaded(name: str, parameters: dict[str, Any], path: Path, exit_code: int = FAILED) -> Any:
     try:
-        return load(name, parameters, child="strategy", folder=path.parent)
+        with under_ctrl_c():
+            return load(name, parameters, child="strategy", folder=path.parent)
     except PersonMustLook as error:
         raise Failure(str(error), exit_code) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,9 +17,10 @@ from protocol.messages.market import Candle, Instrument
 from workers.paper._failure import FAILED, USAGE, Failure
 from workers.paper._listing import iso
 from workers.paper._sets import Sets, sets_option
+from workers.paper._user_code import under_ctrl_c
 from workers.shared.exits import PersonMustLook
 from workers.strategy.loading import complete, load
-from workers.strategy.rehearsal import Verdict, rehearse
+from workers.strategy.rehearsal import Make, Verdict, rehearse
 
 RESTARTS: Final = 50
 SEED: Final = 7
@@ -35,7 +36,7 @@ SEED: Final = 7
 def command(*, strategy: str, data: str, restarts: int, seed: int, as_json: bool, sets: Sets) -> None:
     """Check that a strategy neither repaints nor forgets: it must say the same however it is run.
 
-    It is played over RECORDING twice in one piece, once with a warm-up of double length, and once with its
+    It is played over RECORDING twice in one piece, once begun later by its warm-up, and once with its
     process restarted at random candles. A way in which it says something else is shown with the candle
     where it begins. Looking ahead is impossible: only closed candles are handed out. A shipped name or
     package.module:Class may stand for FILE; of a file with one strategy its class need not be named.
@@ -52,22 +53,34 @@ def command(*, strategy: str, data: str, restarts: int, seed: int, as_json: bool
       paper check-strategy my_strategy.py --data candles.csv.gz
     """
     candles, instrument = _recorded(data, sets.of("feed"))
+    with under_ctrl_c():
+        name, make = _loaded(strategy, sets.of("strategy.parameters"))
+        places = random.Random(seed).sample(range(1, len(candles)), min(restarts, len(candles) - 1))
+        verdict = _rehearsed(make, candles, places, instrument)
+    click.echo(json.dumps({"strategy": name, **_object(verdict)}) if as_json else _text(name, verdict))
+    if not verdict.sound:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _loaded(strategy: str, parameters: Mapping[str, Any]) -> tuple[str, Make]:
     try:
         name = complete(strategy, folder=Path.cwd())
-        make = partial(load, name, sets.of("strategy.parameters"), child="strategy", folder=Path.cwd())
+        make = partial(load, name, parameters, child="strategy", folder=Path.cwd())
         make()
     except PersonMustLook as error:
         raise Failure(str(error), USAGE) from error
-    places = random.Random(seed).sample(range(1, len(candles)), min(restarts, len(candles) - 1))
+    return name, make
+
+
+def _rehearsed(
+    make: Make, candles: Sequence[Candle], places: Sequence[int], instrument: Instrument
+) -> Verdict:
     try:
-        verdict = rehearse(make, candles, places, instrument)
+        return rehearse(make, candles, places, instrument)
     except PersonMustLook as error:
         raise Failure(str(error), FAILED) from error
     except ValueError as error:
         raise Failure(str(error), USAGE) from error
-    click.echo(json.dumps({"strategy": name, **_object(verdict)}) if as_json else _text(name, verdict))
-    if not verdict.sound:
-        raise click.exceptions.Exit(FAILED)
 
 
 def _recorded(file: str, keys: Mapping[str, Any]) -> tuple[list[Candle], Instrument]:

@@ -22,7 +22,7 @@ def command(
     as_json: bool,
     state_dir: str | None,
 ) -> None:
-    """Show every change of cash with the balance after it, oldest first.
+    """Show every change of cash on record with the balance after it, oldest first.
 
     With --digest: one line that is the same exactly when all orders, fills, funding and ledger rows are the
     same, to the last digit. Only data counts: no wall-clock times, no processes, no sentences.

@@ -29,6 +29,9 @@ from workers.paper._telling import MANUAL, broker_of, tell, telling_options
 
 SHORTEST_S: Final = Decimal("0.001")
 LONGEST_S: Final = 10 * 365 * 86_400
+MOST_DIGITS: Final = 100
+"""Before the point or behind it; what the broker makes of so many it says itself."""
+LONGEST_SYMBOL: Final = 64
 
 
 class Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic from click 8.3 on
@@ -44,6 +47,8 @@ class Amount(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
             found = Decimal("NaN")
         if not found.is_finite() or found <= 0:
             self.fail(f"{value!r} is not a number above 0", param, ctx)
+        if abs(found.adjusted()) >= MOST_DIGITS:
+            self.fail(f"{value!r} has more than {MOST_DIGITS} digits", param, ctx)
         return found
 
 
@@ -124,8 +129,9 @@ def command(
       paper order sell all
       paper order buy 5% --limit 41000 --expires-in 3600 --yes
     """
-    if symbol is not None and not symbol.strip():
-        raise Failure("--symbol is empty: name a market, such as BTC/USDT, or leave it out", USAGE)
+    if symbol is not None and not (symbol.strip() and len(symbol) <= LONGEST_SYMBOL):
+        what = f"longer than {LONGEST_SYMBOL} characters" if symbol.strip() else "empty"
+        raise Failure(f"--symbol is {what}: name a market, such as BTC/USDT, or leave it out", USAGE)
     books = broker_of(state_dir, broker)
     order = _order(_symbol(books) if symbol is None else symbol, wanted)
     if not yes:

@@ -24,7 +24,8 @@ def command(broker: str | None, as_json: bool, state_dir: str | None, **periods:
 
     A trade is a round trip, from flat to flat; what it made is after fees and funding. Sharpe and Sortino are
     annualised, from daily returns of the stored equity (hourly below two weeks). What keeps the broker from
-    trading is listed last: ``paper resume`` resets it.
+    trading is listed last: ``paper resume`` resets it. Where older orders and trades were forgotten
+    (``keep_history`` of the broker), it is told from when on they are on record.
 
     \b
     Example:
@@ -46,6 +47,8 @@ def _one_of(periods: list[str]) -> str:
 
 def _text(found: dict[str, Any]) -> str:
     times = {"from": found["from_ms"], "to": found["to_ms"]}
+    if found["kept_from_ms"] is not None:
+        times["on record from"] = found["kept_from_ms"]
     lines = [f"{name:14} {iso(at) if at is not None else ''}".rstrip() for name, at in times.items()]
     plain = {k: v for k, v in found.items() if not isinstance(v, dict | list) and not k.endswith("_ms")}
     lines += [

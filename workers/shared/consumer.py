@@ -65,6 +65,7 @@ class Consumer:
         self._clock, self._wake, self._bad_frame = clock, wake, bad_frame
         self._reader, self._report_at = reader, clock() + REPORT_S
         journal, after = (cursor.journal, cursor.seq) if cursor else (None, 0)
+        self._newcomer = cursor is None
         self._done = self._reported = after
         self._sparing, self._spare_until = False, 0.0
         self._subscriber = Subscriber(
@@ -189,8 +190,9 @@ class Consumer:
         subscriber = self._subscriber
         if subscriber.passed_over is not None:
             first, last = subscriber.passed_over
-            logger.bind(source=self.source).warning(
-                "records {} to {} are no longer kept: passed over", first, last
+            level = "INFO" if self._newcomer else "WARNING"
+            logger.bind(source=self.source).log(
+                level, "records {} to {} are no longer kept: passed over", first, last
             )
             self._done = self._reported = subscriber.position
             subscriber.passed_over = None

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from protocol.codec import INSTRUCTIONS
 from protocol.journal import Journal
+from protocol.journal_file import refused
 from protocol.messages.instruction import Instructed, Instruction
 
 
@@ -59,9 +60,20 @@ def instruct(state_dir: Path, broker: str, instruction: Instruction, by: str, at
     told = Instructed(id=secrets.token_hex(8), by=by, at_ms=at_ms, instruction=instruction)
     body = INSTRUCTIONS.encode(told)
     path = instructions_file(state_dir, broker)
-    with _alone(path), closing(_opened(path, broker)) as journal:
-        journal.commit(bodies=[body], at_ms=at_ms)
+    try:
+        with _alone(path), closing(_opened(path, broker)) as journal:
+            _given_to_owner(path)
+            journal.commit(bodies=[body], at_ms=at_ms)
+    except OSError as error:
+        raise refused(Path(error.filename or path), error) from error
     return told.id
+
+
+def _given_to_owner(path: Path) -> None:
+    """Give what root has made here to whom the directory belongs, or nobody else could tell anything more."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and path.stat().st_uid != owner.st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _opened(path: Path, broker: str) -> Journal:
@@ -71,8 +83,10 @@ def _opened(path: Path, broker: str) -> Journal:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """Keep other writers out: a journal numbers its records by what it held when it was opened."""
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = path.with_suffix(".lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
+        _given_to_owner(lock)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

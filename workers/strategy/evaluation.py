@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from workers.shared.exits import PersonMustLook
 from workers.strategy.api import PassingTrouble
+from workers.strategy.twin import without_twin
 from workers.strategy.wishes import Wish, checked
 
 LONGEST_ERROR: Final = 500
+"""Of what an exception says the beginning is told, in one line."""
 LONGEST_TRACE: Final = 20_000
 """Of a traceback the end is told: it names the line that failed."""
 
@@ -26,6 +28,7 @@ class Failure:
     passing: bool = False
 
 
+@without_twin
 def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
     """Return what user code wants, holds left out; whatever it raises, or nonsense, becomes a Failure.
 
@@ -39,6 +42,7 @@ def asked(question: Callable[[], Any]) -> tuple[Wish, ...] | Failure:
         return failure_of(error)
 
 
+@without_twin
 def told(word: Callable[[], object]) -> Failure | None:
     """Tell user code something; whatever it raises but PersonMustLook becomes a Failure."""
     try:
@@ -53,15 +57,18 @@ def told(word: Callable[[], object]) -> Failure | None:
 def failure_of(error: BaseException) -> Failure:
     """Return how an exception is told, in texts that any log and any frame can take."""
     trace = _clean("".join(traceback.format_exception(error)))[-LONGEST_TRACE:]
-    return Failure(_clean(in_words(error))[:LONGEST_ERROR], trace, isinstance(error, PassingTrouble))
+    return Failure(in_words(error), trace, isinstance(error, PassingTrouble))
 
 
 def in_words(error: BaseException) -> str:
-    """Return class and text of an exception of user code, which may be unable to say it."""
+    """Return class and text of an exception of user code in one line; it may be unable to say its text."""
+    name = type(error).__name__
     try:
-        return f"{type(error).__name__}: {error}"
+        text = f"{error}"
     except BaseException as another:  # noqa: BLE001 - a __str__ of user code may raise anything too
-        return f"{type(error).__name__}, whose text cannot be made ({type(another).__name__})"
+        return f"{name}, whose text cannot be made ({type(another).__name__})"
+    line = " ".join(_clean(f"{name}: {text}").split())
+    return line.removesuffix(":")[:LONGEST_ERROR]
 
 
 def _clean(text: str) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from workers.shared.config import BadConfig, decode
 from workers.strategy.api import Strategy, StrategyParameters
 from workers.strategy.donchian import Donchian
 from workers.strategy.evaluation import in_words
+from workers.strategy.fresh import from_file
 from workers.strategy.ma_cross import MaCross
 from workers.strategy.remote import Remote
 from workers.strategy.rsi_reversal import RsiReversal
+from workers.strategy.twin import without_twin
 
 SHIPPED: Final[Mapping[str, type[Strategy]]] = {
     "ma_cross": MaCross,
@@ -35,12 +35,17 @@ CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
     "restore": ("snapshot",),
 }
 LONGEST_WARMUP: Final = 100_000
+T = TypeVar("T")
 
 
 class BadStrategy(BadConfig):
     """The class that the tree file names cannot be used."""
 
+    def __str__(self) -> str:
+        return f"{self.key}: found {self.found!r}; {self.problem}; correct the strategy, or this key"
 
+
+@without_twin
 def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) -> Strategy:
     """Return the strategy ``name`` with its checked ``parameters``; files are relative to ``folder``.
 
@@ -52,21 +57,19 @@ def load(name: str, parameters: Mapping[str, Any], *, child: str, folder: Path) 
     if not (isinstance(kind.Parameters, type) and issubclass(kind.Parameters, StrategyParameters)):
         raise BadStrategy(key=key, found=name, problem="its Parameters are no subclass of StrategyParameters")
     checked = decode(parameters, kind.Parameters, child, section="config.parameters")
-    try:
-        strategy = kind(checked)
-        length, held = strategy.warmup, getattr(strategy, "parameters", None)
-    except BaseException as error:
-        raise BadStrategy(key=key, found=name, problem=f"its constructor raised {in_words(error)}") from error
+    strategy = _said(lambda: kind(checked), "its constructor", key, name)
+    held = _said(lambda: getattr(strategy, "parameters", None), "its parameters", key, name)
+    if not isinstance(held, StrategyParameters):
+        raise BadStrategy(
+            key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
+        )
+    length = _said(lambda: strategy.warmup, "its warmup", key, name)
     if type(length) is not int or length > LONGEST_WARMUP:
         problem = f"its warmup is {length!r}; allowed: a number of candles up to {LONGEST_WARMUP}"
         raise BadStrategy(key=key, found=name, problem=problem)
     if type(strategy.version) is not int:
         problem = f"its version is {strategy.version!r}; allowed: a whole number"
         raise BadStrategy(key=key, found=name, problem=problem)
-    if not isinstance(held, StrategyParameters):
-        raise BadStrategy(
-            key=key, found=name, problem="its __init__ does not call super().__init__(parameters)"
-        )
     return strategy
 
 
@@ -83,6 +86,7 @@ def find(name: str, *, folder: Path, key: str = "strategy") -> type[Strategy]:
     return kind
 
 
+@without_twin
 def complete(name: str, *, folder: Path, key: str = "strategy") -> str:
     """Return ``name`` with its class where it is a file that holds one strategy. Raises BadStrategy."""
     if name in SHIPPED or not name.endswith(".py"):
@@ -112,26 +116,19 @@ def _own(name: str, key: str, folder: Path) -> type[Strategy]:
     return kind
 
 
+def _said(question: Callable[[], T], what: str, key: str, name: str) -> T:
+    try:
+        return question()
+    except BaseException as error:
+        raise BadStrategy(key=key, found=name, problem=f"{what} raised {in_words(error)}") from error
+
+
 def _module(where: str, name: str, key: str, folder: Path) -> ModuleType:
     try:
-        return _from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
+        return from_file(folder / where) if where.endswith(".py") else importlib.import_module(where)
     except FileNotFoundError as error:
         raise BadStrategy(key=key, found=name, problem=f"no such file: {folder / where}") from error
     except ModuleNotFoundError as error:
         raise BadStrategy(key=key, found=name, problem=f"{error}; install it, or name a .py file") from error
     except BaseException as error:
         raise BadStrategy(key=key, found=name, problem=f"importing it raised {in_words(error)}") from error
-
-
-def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))  # last, so that a helper beside the file hides nothing
-    spec = importlib.util.spec_from_file_location(f"strategy_file_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses and msgspec look their module up
-    spec.loader.exec_module(module)
-    return module

@@ -9,6 +9,7 @@ import msgspec
 from workers.shared.exits import PersonMustLook
 from workers.strategy.api import Strategy
 from workers.strategy.evaluation import Failure, in_words, told
+from workers.strategy.twin import without_twin
 
 LARGEST_SNAPSHOT: Final = 4 * 1024 * 1024
 NOTHING: Final = msgspec.Raw(msgspec.msgpack.encode({}))
@@ -28,6 +29,7 @@ class BadSnapshot(PersonMustLook):
         )
 
 
+@without_twin
 def snapshot_of(strategy: Strategy) -> msgspec.Raw:
     """Return the stored form of what the strategy wants kept. Raises BadSnapshot."""
     try:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import pytest
 
 from protocol.messages.market import End, Funding, Instrument, MarketRecord
 from protocol.messages.stream import AccountRole, OrdersRole
 from protocol.messages.trading import (
     EquityFraction,
-    Fill,
-    OrderChanged,
     Quantity,
     StrategyRecord,
     Through,
@@ -103,30 +99,6 @@ def test_an_input_never_met_is_waited_for() -> None:
 
     assert fresh.core.step() is None
     assert fresh.core.waiting_for == "s"
-
-
-def test_one_that_listens_hears_of_a_row_before_it_must_finish_it() -> None:
-    """The step ends after the fills of a row, with the broker's own Through, before the strategy's."""
-    bench = Bench(THREE, {"s": [order(1), through(1)]}, listens=True).run()
-    assert [type(output) for output in bench.outputs] == [OrderChanged, Fill, OrderChanged, Through]
-    assert bench.outputs[-1] == Through(2, still=True)
-    assert bench.core.waiting_for == "s"
-
-
-@pytest.mark.parametrize(
-    ("size", "contract", "still"),
-    [(None, "spot", True), ("market", "spot", True), ("limit", "spot", False), ("market", "linear", False)],
-)
-def test_an_account_is_still_while_no_order_works_and_nothing_can_be_liquidated(
-    size: str | None, contract: Literal["spot", "linear"], still: bool
-) -> None:
-    """Only then may one that listens run ahead: nothing will be told that it has not asked for."""
-    limit = order(1, limit=D(1), kind="limit", size=Quantity(D(1)))
-    wish = {"market": order(1, "buy" if contract == "spot" else "sell"), "limit": limit}
-    said: list[StrategyRecord] = [through(1)] if size is None else [wish[size], through(1)]
-    bench = Bench(THREE, {"s": said}, listens=True, instrument=Instrument(contract=contract)).run()
-
-    assert bench.outputs[-1] == Through(2, still=still)
 
 
 def test_a_strategy_that_ran_ahead_lets_whole_batches_flow() -> None:

@@ -11,6 +11,7 @@ from workers.notifier.commands import (
     MOST_A_MINUTE,
     Asked,
     Dialogue,
+    NotMeant,
     Reaction,
     Say,
     Stranger,
@@ -46,7 +47,7 @@ def ask(dialogue: Dialogue, text: str, now: float = 0.0, *, chat: str = ME, age_
 )
 def test_commands_become_wishes(text: str, expected: Wish) -> None:
     """With their names, however Telegram writes them in groups."""
-    assert ask(Dialogue([ME]), text) == expected
+    assert ask(Dialogue([ME], "Some_Bot"), text) == expected
 
 
 @pytest.mark.req("N4")
@@ -79,6 +80,24 @@ def test_strangers_get_no_answer() -> None:
     assert [ask(dialogue, text, chat="666") for text in ("/status", "/killswitch", "hi")] == [
         Stranger("666")
     ] * 3
+
+
+@pytest.mark.req("N4")
+@pytest.mark.parametrize("text", ["/restart@other_bot feed", "/status@other_bot", "/help@other_bot"])
+def test_what_is_said_to_another_bot_is_not_ours(text: str) -> None:
+    """In a group with several of them: neither done nor answered."""
+    assert ask(Dialogue(["-100"], "our_bot"), text, chat="-100") == NotMeant("-100")
+    assert ask(Dialogue(["-100"]), text, chat="-100") == NotMeant("-100")
+
+
+@pytest.mark.req("N4")
+def test_people_in_a_group_talk_to_one_another() -> None:
+    """However much they talk, they get no answer, and commands are heard."""
+    dialogue = Dialogue(["-100"], "our_bot")
+    talk = [ask(dialogue, "how is it going?", chat="-100") for _ in range(MOST_A_MINUTE + 1)]
+
+    assert {NotMeant("-100")} == set(talk)
+    assert Wish("-100", "status") == ask(dialogue, "/status@Our_Bot", chat="-100")
 
 
 @pytest.mark.req("N4")

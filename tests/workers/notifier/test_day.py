@@ -73,6 +73,18 @@ def test_a_flood_of_a_day_makes_a_handful_of_messages() -> None:
     assert counts <= 10
 
 
+@pytest.mark.req("N2")
+def test_a_clock_that_is_set_back_silences_no_fault() -> None:
+    """A host that began with a clock a year ahead: the count comes a pause after it was set right."""
+    repeats, year = Repeats(), 365 * 24 * 3_600_000
+    for _ in range(TOLD_AT_ONCE + 2):
+        repeats.tells("x", "text", year)
+
+    assert [] == repeats.take_due(0)
+    assert FIRST_PAUSE_MS == repeats.remaining_ms(0)
+    assert [2] == [count for count, _, _ in repeats.take_due(FIRST_PAUSE_MS)]
+
+
 def test_there_is_an_end_to_what_is_remembered() -> None:
     """Faults that each differ cannot fill the memory."""
     repeats = Repeats()

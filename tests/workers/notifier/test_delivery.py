@@ -261,6 +261,21 @@ def test_a_message_that_is_never_taken_is_set_aside(tmp_path: Path) -> None:
     assert numbers(live(tmp_path, use)) == [2]
 
 
+@pytest.mark.req("N2")
+def test_a_message_is_set_aside_for_what_telegram_says_of_it_alone(tmp_path: Path) -> None:
+    """A time without a network before it is no reason: after that, two refusals are still two."""
+
+    async def use(journal: Journal, fake: FakeTelegram) -> None:
+        fake.script.extend([server.BAD_GATEWAY] * 3 + [refusal(400, "Bad Request: odd")] * 2)
+        post(journal, 1)
+        post(journal, 2)
+        life = Life(journal, fake)
+        await life.empty()
+        await life.stop()
+
+    assert in_order(live(tmp_path, use)) == [1, 2]
+
+
 def test_a_stop_sends_the_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message that the tree stops is posted just before the stop: it still goes out."""
     monkeypatch.setattr(delivery_module, "LAST_WORDS_S", 30.0)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+from signal import SIGINT
 from typing import Any, Final
 
 import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.cli import cli as supervisor_cli
+from tests.support.deadline import DEADLINE_S
 from workers.paper import _strategy_template, cli
 from workers.strategy.loading import complete, load
 
@@ -52,6 +56,16 @@ GUESSES: Final = """
 FAILS: Final = """
     def on_candle(self, context, candle):
         return [] if candle.open_ms % 600000 else 1 / 0
+"""
+IN_FRONT: Final = (
+    "import signal, workers.paper; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " workers.paper.main()"
+)
+ENDLESS: Final = """
+    def on_candle(self, context, candle):
+        print("asked", flush=True)
+        while True:
+            pass
 """
 
 
@@ -143,6 +157,22 @@ def test_what_is_no_champion_is_refused(here: Path, arguments: tuple[str, ...], 
 def checked(*arguments: str) -> Result:
     """Check a strategy on real minutes."""
     return run("check-strategy", *arguments, "--data", str(BUNDLED), *FORM)
+
+
+@pytest.mark.req("T6")
+def test_ctrl_c_ends_an_endless_strategy(here: Path) -> None:
+    """One that never answers would take each Ctrl+C for an exception of its own, and go on."""
+    (here / "mine.py").write_text(HEAD + ENDLESS)
+    words = ["check-strategy", "mine.py", "--data", str(BUNDLED), *FORM]
+    with subprocess.Popen([sys.executable, "-c", IN_FRONT, *words], stdout=subprocess.PIPE) as command:
+        try:
+            assert command.stdout is not None
+            assert b"asked\n" == command.stdout.readline()
+            command.send_signal(SIGINT)
+
+            assert -SIGINT == command.wait(DEADLINE_S)
+        finally:
+            command.kill()
 
 
 @pytest.mark.req("T6")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,19 @@ def test_the_report_of_three_trades_by_hand(books: Path) -> None:
     assert found["denied"] == {"invalid_size": 1}
     assert found["by_strategy"]["s"]["trades"] == found["by_reason"]["signal"]["trades"] == 3
     assert [(one["trigger"], one["strategy"]) for one in found["trading"]] == [("losses", "s")]
+
+
+@pytest.mark.req("O6", "X1")
+def test_a_report_tells_from_when_on_fills_are_on_record(books: Path) -> None:
+    """Only where older ones were forgotten: then the figures are of less than the whole account."""
+    assert json.loads(run(books, "report", "--json").stdout)["kept_from_ms"] is None
+    assert "on record from" not in run(books, "report").stdout
+
+    with closing(sqlite3.connect(books / "data" / "broker.db")) as connection, connection:
+        connection.execute("DELETE FROM fills WHERE number < 3")
+        ((at_ms,),) = connection.execute("SELECT min(at_ms) FROM fills")
+    assert json.loads(run(books, "report", "--json").stdout)["kept_from_ms"] == at_ms
+    assert "on record from 1970-01-01T02:10:00.000Z" in run(books, "report").stdout
 
 
 @pytest.mark.req("O6")

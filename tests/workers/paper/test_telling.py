@@ -111,7 +111,7 @@ def test_sizes_of_a_manual_order(books: Path, size: str, meant: object, reduces:
     assert (placed.order.size, placed.order.reduce_only) == (meant, reduces)
 
 
-@pytest.mark.parametrize("size", ["NaN", "-1", "0", "much", "1e", "inf"])
+@pytest.mark.parametrize("size", ["NaN", "-1", "0", "much", "1e", "inf", "1e999999", "1e-999999%", "9e999%"])
 def test_a_size_that_is_none_is_a_usage_error(books: Path, size: str) -> None:
     """Nothing is written."""
     result = run(books, "order", "buy", "--yes", "--", size)
@@ -339,13 +339,26 @@ def test_a_strategy_is_known_before_it_has_traded(books: Path) -> None:
     assert told(books) == [Pause(strategy="quiet")]
 
 
-@pytest.mark.parametrize("symbol", ["", " "])
-def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str) -> None:
+@pytest.mark.parametrize("option", ["--limit", "--stop", "--trail", "--stop-loss", "--take-profit"])
+@pytest.mark.parametrize("price", ["1e999999999999999999", "1e-200%"])
+def test_a_price_of_a_million_digits_was_a_traceback_or_filled_the_terminal(
+    books: Path, option: str, price: str
+) -> None:
+    """It is asked for again before anything is shown; a number that is only too large the broker denies."""
+    result = run(books, "order", "buy", "1", option, price, said="y\n")
+
+    assert (result.exit_code, told(books)) == (2, [])
+    assert len(result.output) < 1000
+    assert run(books, "order", "buy", "1e30", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(("symbol", "problem"), [("", "empty"), (" ", "empty"), ("x" * 65, "longer than 64")])
+def test_an_empty_symbol_was_taken_for_none(books: Path, symbol: str, problem: str) -> None:
     """A sentence and exit 2."""
     result = run(books, "order", "buy", "1", "--yes", "--symbol", symbol)
 
     assert (result.exit_code, told(books)) == (2, [])
-    assert "--symbol is empty" in result.stderr
+    assert f"--symbol is {problem}" in result.stderr
 
 
 @pytest.mark.parametrize("name", sorted(cli.list_commands(click.Context(cli))))

@@ -118,6 +118,29 @@ def test_a_reader_that_is_down_holds_back_what_it_has_yet_to_read(tmp_path: Path
         assert 0 == kept(worker_of(made, "feed"))
 
 
+@pytest.mark.req("S12", "X1")
+def test_a_worker_added_after_records_were_forgotten_begins_with_those_kept(tmp_path: Path) -> None:
+    """It has lost nothing: a strategy joins a tree that has run for long, and keeps its place."""
+    with world(tmp_path) as made:
+        made.add("feed", talking())
+        made.add("broker", recorder(Recorder(bound=3000, batch=500)))
+        made.start("broker")
+        made.start("feed")
+        feed = say(made, 1000)
+        made.run(400.0)
+        assert 0 == kept(feed)
+
+        made.add("late", recorder(Recorder(bound=3000, batch=500)))
+        made.start("late")
+        say(made, 100)
+        assert list(range(1001, 1101)) == seen(worker_of(made, "late"))
+        made.kill("late")
+        say(made, 100)
+        made.start("late")
+        made.run(2.0)
+        assert list(range(1001, 1201)) == seen(worker_of(made, "late"))
+
+
 @pytest.mark.req("X1")
 def test_a_journal_beyond_its_bound_is_told_and_the_absent_hold_nothing_back(tmp_path: Path) -> None:
     """Health says so; a reader that comes back after all is told what it lost, nothing is skipped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.codec import INSTRUCTIONS
+from protocol.errors import ReadOnlyStorage
 from protocol.journal import open_readonly, read_records
 from protocol.messages.instruction import Instructed, KillSwitch, Pause, Resume
 from workers.shared.instructing import NoSuchBroker, instruct, instructions_file
@@ -55,3 +57,24 @@ def test_a_broker_that_never_was_is_refused_in_words(folder: Path) -> None:
         instruct(folder, "borker", Resume(), "cli", 1)
 
     assert not instructions_file(folder, "borker").exists()
+
+
+def test_what_cannot_be_locked_is_refused_in_words(folder: Path) -> None:
+    """A directory of somebody else's: it was a traceback, and the end of a notifier."""
+    instructions_file(folder, "broker").with_suffix(".lock").mkdir()
+    with pytest.raises(ReadOnlyStorage, match=r"broker\.instructions\.lock: not writable"):
+        instruct(folder, "broker", Resume(), "cli", 1)
+
+    assert not instructions_file(folder, "broker").exists()
+
+
+@pytest.mark.req("B6")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only uid 0 makes files in the directory of somebody else")
+def test_after_root_has_told_something_the_owner_still_can(folder: Path) -> None:
+    """``sudo paper pause`` once, and no kill switch of a chat would ever have been heard again."""
+    os.chown(folder / "data", 65534, 65534)
+    instruct(folder, "broker", Pause(), "cli", 1)
+
+    made = [path for path in (folder / "data").iterdir() if path.name != "broker.db"]
+    assert {path.name for path in made} == {"broker.instructions.db", "broker.instructions.lock"}
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {(65534, 65534)}

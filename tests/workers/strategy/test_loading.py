@@ -52,6 +52,15 @@ class Greedy(Strategy):
 class Fancy(Strategy):
     version = "2"
 
+class Wordy(Strategy):
+    def __init__(self, parameters):
+        raise OSError("no\\nmodel \\ud800" + " file" * 1000)
+
+class Weary(Strategy):
+    @property
+    def warmup(self):
+        return self.length
+
 class Rude(Strategy):
     def __init__(self, parameters):
         raise KeyboardInterrupt("no")
@@ -114,6 +123,8 @@ def test_class_in_a_package() -> None:
         ("broken.py:Mine", "importing it raised ZeroDivisionError"),
         ("quits.py:Mine", "importing it raised SystemExit"),
         ("mine.py:Picky", "its constructor raised OSError: no model file"),
+        ("mine.py:Wordy", "its constructor raised OSError: no model \\ud800 file file"),
+        ("mine.py:Weary", "its warmup raised AttributeError: 'Weary' object has no attribute 'length'"),
         ("mine.py:NoSuper", "does not call super().__init__(parameters)"),
         ("mine.py:OtherArguments", "on_candle is called as on_candle(self, context, candle): too many"),
         ("mine.py:OtherParameters", "its Parameters are no subclass of StrategyParameters"),
@@ -121,7 +132,7 @@ def test_class_in_a_package() -> None:
         ("mine.py:Greedy", "its warmup is 1000000; allowed: a number of candles up to 100000"),
         ("mine.py:Fancy", "its version is '2'; allowed: a whole number"),
         ("mine.py:Rude", "its constructor raised KeyboardInterrupt: no"),
-        ("rude.py:Mine", "importing it raised KeyboardInterrupt"),
+        ("rude.py:Mine", "importing it raised KeyboardInterrupt; correct the strategy, or this key"),
         ("typo.py:Mine", "importing it raised SyntaxError: invalid syntax (typo.py, line 2)"),
         ("no.such.package:Mine", "No module named"),
         ("workers.strategy.ma_cross:Nothing", "no such class"),
@@ -134,6 +145,8 @@ def test_what_cannot_be_loaded_is_one_sentence(folder: Path, name: str, told: st
 
     assert f"strategy.config.strategy: found {name!r}" in str(caught.value)
     assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value).encode()) < 1000
 
 
 @pytest.mark.parametrize(

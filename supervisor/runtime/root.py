@@ -120,7 +120,12 @@ class Root:
         self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
         self._reloading = Reloading(
-            reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
+            reader,
+            answering=self._operators,
+            tell=self.tell,
+            renew=self._host.renew,
+            broken=self._broken,
+            started_with=tree,
         )
         self._events.serve(self._transport, runtime_dir, self._noise)
 

@@ -50,7 +50,9 @@ def build(context: Context) -> Worker:
     around = Around(
         channels=channels.names(found) if found else (),
         boot=_boot_id(),
+        keep_unsent=config.keep_unsent,
         queued=outbox.queued,
+        queued_in=outbox.queued_in,
         total=outbox.total,
         strangers=lambda: outbox.noted(STRANGERS) or 0,
         posted=helpers.posted,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfoNotFoundError
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from workers.notifier.kinds import Delivery, check_kinds, check_template
+from workers.notifier.outbox import KEPT_UNSENT
 from workers.notifier.schedule import zone_of
 from workers.shared.config import WorkerConfig
 from workers.shared.duration import seconds
@@ -22,6 +23,7 @@ _NAMED: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 
 def _reachable(url: str) -> bool:
     parts = urlsplit(url)
+    parts.port  # noqa: B018 it raises for what is none
     return (parts.scheme == "http" and parts.hostname in _LOOPBACK) or bool(
         parts.scheme == "https" and parts.hostname
     )
@@ -54,9 +56,11 @@ class NotifierConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fie
     there are credentials, except in the demo and in replays; "log" to the log only. ``urls``: other services,
     as apprise writes them, or "env:NAME" for one that is kept in the environment (or in the file NAME_FILE).
     ``heartbeat``, ``health``: how often a sign of life and the states of the children are sent; "0s" never.
-    ``daily_at``: when the summary of the day is sent, in ``time_zone``. ``messages``: "on", "silent" or "off"
-    for kinds of messages; ``templates``: sentences of your own for them. ``dead_man_url``: called each minute
-    while the tree is well, for a monitor elsewhere; may be "env:NAME" too.
+    ``daily_at``: when the summary of the day is sent, in ``time_zone``. ``keep_unsent``: how many messages
+    wait at most for a channel that takes none; beyond that the oldest are dropped, which is told.
+    ``messages``: "on", "silent" or "off" for kinds of messages; ``templates``: sentences of your own for
+    them. ``dead_man_url``: called each minute while the tree is well, for a monitor elsewhere; may be
+    "env:NAME" too.
     """
 
     inputs: tuple[str, ...] = ("root", "broker")
@@ -65,6 +69,7 @@ class NotifierConfig(WorkerConfig, frozen=True, kw_only=True, forbid_unknown_fie
     heartbeat: str | float = "2h"
     health: str | float = "1h"
     urls: tuple[str, ...] = ()
+    keep_unsent: Annotated[int, Meta(ge=100)] = KEPT_UNSENT
     daily_at: str = "00:00"
     time_zone: str = "UTC"
     dead_man_url: str | None = None

@@ -32,7 +32,9 @@ ROOM: Final = 1_000
 HISTORY_MS: Final = 7 * 24 * 3600 * 1000
 """A trade whose data is older than this happened in a recording, not in the market."""
 FORGET_EVERY: Final = 20
-"""After how many messages those are dropped that nobody needs any more."""
+"""After how many messages those are dropped that nobody needs any more; after the first one of each life."""
+DROPPED_AT_ONCE: Final = 1000
+"""Letters in one step: the loop must not stand still for them."""
 STAMP_MS: Final = 60_000
 """How often it is noted that the host is up."""
 
@@ -68,13 +70,16 @@ class Around:
     """What the core may ask others, and whom it tells.
 
     ``channels`` take what is put in the outbox; ``posted`` is called when something new is on disk there.
+    Of what a channel does not take, ``keep_unsent`` messages wait at most; ``queued_in`` says how many do.
     ``equity`` reads the account's course since a time, and may raise: what needed it is tried again later.
     ``children`` says how the root sees its children (None: it has not said).
     """
 
     channels: tuple[str, ...] = ()
     boot: str | None = None
+    keep_unsent: int = outbox.KEPT_UNSENT
     queued: Callable[[], int] = lambda: 0
+    queued_in: Callable[[str], int] = lambda _channel: 0
     total: Callable[[], int] = lambda: 0
     strangers: Callable[[], int] = lambda: 0
     posted: Callable[[], None] = lambda: None
@@ -106,7 +111,7 @@ class NotifierCore:
         self._waiting: deque[tuple[str, Record]] = deque()
         self._complaints: list[Told] = []
         self._stamp = Every(STAMP_MS)
-        self._newborn, self._unannounced, self._unforgotten = True, False, 0
+        self._newborn, self._unannounced, self._unforgotten = True, False, FORGET_EVERY
         self._now, self._at_ms = 0.0, 0
 
     def introduce(self, source: str, role: Role) -> None:
@@ -159,6 +164,7 @@ class NotifierCore:
             self._record(*self._waiting.popleft(), made)
         self._complain(made)
         self._clock(made)
+        self._forget(made)
         return self._as_step(made) if made.anything else None
 
     @property
@@ -296,16 +302,33 @@ class NotifierCore:
         made.messages.append(message)
         made.writes += outbox.insert(message, channels)
 
+    def _forget(self, made: _Made) -> None:
+        """Drop what nobody waits for any more, and what waits for a channel that has taken nothing for very
+        long."""
+        self._unforgotten += len(made.messages)
+        if not made.messages or self._unforgotten < FORGET_EVERY:
+            return
+        channels = self._around.channels
+        for channel in channels:
+            self._drop(channel, self._around.queued_in(channel) - self._around.keep_unsent, made)
+        # Twice as many as came in: what a time without a network has left goes too, a bit at a time.
+        made.writes.append(outbox.forget_sent(2 * self._unforgotten * max(len(channels), 1)))
+        self._unforgotten = 0
+
+    def _drop(self, channel: str, count: int, made: _Made) -> None:
+        if count <= 0:
+            return
+        count, dropped = min(count, DROPPED_AT_ONCE), self._state.dropped
+        dropped[channel] = dropped.get(channel, 0) + count
+        made.writes.append(outbox.drop(channel, count, self._at_ms))
+        fields = {"channel": channel, "count": str(dropped[channel])}
+        told = Told(kind="dropped", at_ms=self._at_ms, fields=fields, alike=alike("dropped", channel))
+        self._tell(told, made)
+
     def _as_step(self, made: _Made) -> Step:
         self._state.seen_ms = self._at_ms
         if made.messages:
             self._unannounced = True
-            self._unforgotten += len(made.messages)
-        if self._unforgotten >= FORGET_EVERY:
-            # Twice as many as came in: what a time without a network has left goes too, a bit at a time.
-            most = 2 * self._unforgotten * max(len(self._around.channels), 1)
-            made.writes.append(outbox.forget_sent(most))
-            self._unforgotten = 0
         return Step(
             at_ms=self._at_ms,
             cursors=made.cursors,

@@ -61,6 +61,12 @@ KINDS: Final[Mapping[str, Kind]] = {
     "repeated": Kind(
         "warning", "{count} more since {since}, the last of them: {last}", ("count", "since", "last")
     ),
+    "dropped": Kind(
+        "warning",
+        "{channel} has taken nothing for long: {count} messages for it were dropped, the oldest first; they"
+        " are in the log",
+        ("channel", "count"),
+    ),
     "parked": Kind(
         "critical",
         "{child} is parked and stays down: {reason}. When it is mended: supervisor restart {child}",

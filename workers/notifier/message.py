@@ -26,7 +26,7 @@ class Told(Struct, frozen=True, kw_only=True):
 class Message(Struct, frozen=True, kw_only=True):
     """``at_ms`` is when it happened; it stays however late the message goes out.
 
-    ``silent``: it arrives without a sound. ``log_only``: no channel but the log gets it.
+    ``silent``: it arrives without a sound.
     """
 
     kind: str
@@ -34,4 +34,3 @@ class Message(Struct, frozen=True, kw_only=True):
     text: str
     priority: Priority = "info"
     silent: bool = False
-    log_only: bool = False

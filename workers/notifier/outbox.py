@@ -22,6 +22,8 @@ from workers.shared.core import Write
 
 KEPT_SENT: Final = 1000
 """Messages already sent that are kept for reference."""
+KEPT_UNSENT: Final = 10_000
+"""Messages that wait at most for a channel that takes none: a month and more of a tree that trades much."""
 BIT: Final = 200
 """How many letters are shelved in one transaction: the loop must not stand still for them."""
 LETTERS: Final = "letters"
@@ -92,6 +94,10 @@ _SHELVE: Final = (
     " INDEXED BY unsent WHERE channel = ? AND sent_ms IS NULL AND number >= (SELECT min(number)"
     " FROM messages WHERE run = (SELECT value FROM notes WHERE name = 'run')) LIMIT ?)"
 )
+_DROP: Final = (
+    "UPDATE deliveries SET sent_ms = ? WHERE channel = ? AND number IN (SELECT number FROM deliveries"
+    " WHERE channel = ? AND sent_ms IS NULL ORDER BY urgent, number LIMIT ?)"
+)
 _COUNT: Final = (
     "INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
 )
@@ -127,6 +133,11 @@ def forget_sent(most: int) -> Write:
     The last messages are kept for reference.
     """
     return Write(_FORGET, (KEPT_SENT, most))
+
+
+def drop(channel: str, count: int, at_ms: int) -> Write:
+    """Take so many letters out of the line of a channel, unsent: the oldest, what is urgent last."""
+    return Write(_DROP, (at_ms, channel, channel, count))
 
 
 class Outbox:

@@ -70,6 +70,7 @@ def _told(config: NotifierConfig, at_ms: int) -> Iterator[Told]:
     yield Told(kind="error", at_ms=at_ms, fields=error)
     repeated = {"count": "17", "since": "2026-01-01 12:00", "last": "feed had an error: connection refused"}
     yield Told(kind="repeated", at_ms=at_ms, fields=repeated)
+    yield Told(kind="dropped", at_ms=at_ms, fields={"channel": "telegram", "count": "20"})
     for record in _records(at_ms):
         if (told := of_account(record)) is not None:
             yield told

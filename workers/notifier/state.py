@@ -40,8 +40,8 @@ class NotifierState(Struct, kw_only=True):
     """Owned by the core. ``children`` holds how each child was last seen.
 
     ``tally`` counts since the last heartbeat, ``day`` since the last summary. ``boot`` is the host's boot in
-    which it was written, ``seen_ms`` when: the host was away from
-    there to the next boot.
+    which it was written, ``seen_ms`` when: the host was away from there to the next boot. ``dropped`` counts
+    the letters that a channel did not take for so long that they were given up, in all.
     """
 
     schema: int = SCHEMA
@@ -57,6 +57,7 @@ class NotifierState(Struct, kw_only=True):
     started_ms: int | None = None
     boot: str | None = None
     seen_ms: int | None = None
+    dropped: dict[str, int] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """Return the form that is stored."""

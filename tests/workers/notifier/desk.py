@@ -14,7 +14,7 @@ from protocol.messages.notice import SupervisionEvent
 from protocol.messages.stream import AccountRole, EventsRole, Record
 from workers.notifier.core import Around, NotifierCore
 from workers.notifier.kinds import Words
-from workers.notifier.outbox import TABLES, Outbox
+from workers.notifier.outbox import KEPT_UNSENT, TABLES, Outbox
 from workers.notifier.rounds import Equity
 from workers.notifier.state import Rhythm, restore
 
@@ -26,10 +26,16 @@ class Desk:
     """A notifier core, its journal, and the two streams it reads."""
 
     def __init__(
-        self, folder: Path | str, *, channels: tuple[str, ...] = ("telegram",), **rhythm: Any
+        self,
+        folder: Path | str,
+        *,
+        channels: tuple[str, ...] = ("telegram",),
+        keep_unsent: int = KEPT_UNSENT,
+        **rhythm: Any,
     ) -> None:
         self.journal = Journal.open(Path(folder, "notifier.db"), stream="notifier", tables=TABLES)
         self.channels, self.rhythm = channels, Rhythm(**rhythm)
+        self.keep_unsent = keep_unsent
         self.streams: dict[str, list[Record]] = {"root": [], "broker": []}
         self.posted = 0
         self.at_ms = NOW
@@ -44,7 +50,9 @@ class Desk:
         around = Around(
             channels=self.channels,
             boot=self.boot,
+            keep_unsent=self.keep_unsent,
             queued=outbox.queued,
+            queued_in=outbox.queued_in,
             total=outbox.total,
             posted=self._posted,
             equity=self._equity,

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from protocol.journal import Journal
+from tests.workers.notifier.desk import Desk
 from workers.notifier import outbox
+from workers.notifier.core import FORGET_EVERY
 from workers.notifier.message import Message
 from workers.notifier.outbox import BIT, KEPT_SENT, LOG, TABLES, Outbox
+from workers.notifier.repeats import FIRST_PAUSE_MS, TOLD_AT_ONCE
 from workers.shared.core import Write
 
 CHANNEL = "telegram"
@@ -145,3 +148,43 @@ def test_what_an_older_program_told_the_log_only_is_dropped_too(tmp_path: Path) 
 
         assert counts(journal) == counts(journal, "deliveries") == KEPT_SENT
         assert Outbox(journal).queued() == 0
+
+
+@pytest.mark.req("X1")
+@pytest.mark.req("N2")
+def test_a_channel_that_never_answers_fills_no_disk(make_desk: Callable[..., Desk]) -> None:
+    """Beyond what is set the oldest letters of its line go, what is critical last; all channels are told."""
+    desk = make_desk(channels=(CHANNEL, "other"), keep_unsent=100)
+    desk.event("parked", "feed", reason="config")
+    box = Outbox(desk.journal, desk.channels)
+    for number in range(400):
+        desk.event("reloaded", what=f"event {number}.")
+        desk.run()
+        while (letter := box.next("other")) is not None:
+            box.mark_sent("other", letter.number, 1)
+
+    waiting = [text for text in desk.waiting() if "event " in text]
+    assert 100 <= box.queued_in(CHANNEL) <= 100 + 2 * FORGET_EVERY
+    assert waiting == [f"The tree file was read again: event {n}." for n in range(400 - len(waiting), 400)]
+    assert "feed is parked" in desk.waiting()[0]
+    assert TOLD_AT_ONCE == len(desk.texts("dropped"))
+    desk.at_ms += FIRST_PAUSE_MS
+    desk.run()
+    (summary,) = desk.texts("repeated")
+    told = int(summary.split("telegram has taken nothing for long: ")[1].split()[0])
+    ever = 1 + 400 + TOLD_AT_ONCE + 1
+    assert 0 <= ever - told - box.queued_in(CHANNEL) <= FORGET_EVERY  # those just now are told the next time
+    assert summary in desk.waiting()
+
+
+@pytest.mark.req("X1")
+def test_short_lives_drop_what_is_sent_too(make_desk: Callable[..., Desk]) -> None:
+    """A notifier that tells little between two starts does not keep all of it for ever."""
+    desk = make_desk(channels=())
+    fill(desk.journal, KEPT_SENT)
+    for number in range(2 * FORGET_EVERY):
+        desk.revive()
+        desk.event("reloaded", what=f"event {number}")
+        desk.run()
+
+    assert counts(desk.journal) <= KEPT_SENT + 2

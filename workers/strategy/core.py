@@ -31,7 +31,7 @@ from workers.strategy.asking import Asking, Question
 from workers.strategy.desk import Desk, Settings
 from workers.strategy.guard import UNGUARDED, Guard
 from workers.strategy.horizon import Horizon
-from workers.strategy.inputs import Inputs
+from workers.strategy.inputs import AccountForgotten, Inputs
 from workers.strategy.interval import Interval
 from workers.strategy.moment import LATE_MS, Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
@@ -172,13 +172,27 @@ class StrategyCore:
         while inputs.news and inputs.account is not None:
             record = inputs.news.popleft()
             made.cursors[inputs.account] = record.seq
+            own = self._hears(inputs.account, record.seq)
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
                 self._horizon.heard(message)
-            elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
+            elif isinstance(message, Fill | OrderChanged) and message.strategy == child and own:
                 self._kept.book.heard(message)
                 if isinstance(message, Fill):
                     self._tell_fill(message, made)
+
+    def _hears(self, account: str, seq: int) -> bool:
+        """Whether news of its own orders are those of this strategy, and of all its orders.
+
+        Where the broker has forgotten its first records, one that never ordered is new; what is told of its
+        orders is of an earlier one by its name, and would make up half a position.
+        """
+        kept, ordered = self._kept, self._tally.orders > 0
+        if not kept.account_from:
+            kept.account_from = 1 if kept.account_through else seq
+            if kept.account_from > 1 and ordered:
+                raise AccountForgotten(self._settings.child, account, seq)
+        return kept.account_from == 1 or ordered
 
     def _tell_fill(self, fill: Fill, made: Produced) -> None:
         if (watch := self._desk.watches.get(fill.symbol)) is not None:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from workers.notifier.outcome import Refused
-from workers.notifier.secrecy import cleaned, quieten
+from workers.notifier.secrecy import cleaned, quieten, told
 
 if TYPE_CHECKING:
     import httpx
@@ -59,8 +59,8 @@ class Bot:
         """Call a method; a long poll may take ``within_s`` longer than other calls."""
         try:
             client = await self._connected()
-        except (OSError, ValueError) as error:
-            return Failed(self._cleaned(f"no client can be made: {_words(error)}"), certain=True)
+        except Exception as error:  # noqa: BLE001 - whatever proxies and certificates of the host lead to
+            return Failed(f"no client can be made: {told(error, self._token)}", certain=True)
         import httpx
 
         try:
@@ -74,9 +74,9 @@ class Bot:
             httpx.UnsupportedProtocol,
             httpx.InvalidURL,
         ) as error:
-            return Failed(self._cleaned(_words(error)), certain=True)
-        except httpx.HTTPError as error:
-            return Failed(self._cleaned(_words(error)))
+            return Failed(told(error, self._token), certain=True)
+        except Exception as error:  # noqa: BLE001 - HTTPError, and what an odd address does deep in a library
+            return Failed(told(error, self._token))
         return self._reply(status, headers, _object(body))
 
     async def close(self) -> None:
@@ -133,10 +133,6 @@ def _opened() -> httpx.AsyncClient:
     # Two places at most: one for messages, one for the long poll.
     limits = httpx.Limits(max_connections=4, max_keepalive_connections=2)
     return httpx.AsyncClient(follow_redirects=False, limits=limits)
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
 
 
 def _object(body: bytes) -> dict[str, Any]:

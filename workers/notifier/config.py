@@ -23,6 +23,7 @@ _NAMED: Final = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)", re.ASCII)
 
 def _reachable(url: str) -> bool:
     parts = urlsplit(url)
+    parts.port  # noqa: B018 it raises for what is none
     return (parts.scheme == "http" and parts.hostname in _LOOPBACK) or bool(
         parts.scheme == "https" and parts.hostname
     )

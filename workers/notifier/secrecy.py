@@ -30,6 +30,13 @@ def cleaned(text: str, *secrets: str) -> str:
     return _BOT.sub(f"bot{MASK}", text)
 
 
+def told(error: Exception, *secrets: str) -> str:
+    """Return class and text of what a library raised, without these secrets; of a group its first member."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return cleaned(f"{type(error).__name__} {error}".strip(), *secrets)
+
+
 def parts_of(url: str) -> tuple[str, ...]:
     """Return what must not be shown of an address: all of it, and each part after the scheme."""
     parts = urlsplit(url)

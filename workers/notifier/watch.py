@@ -13,7 +13,7 @@ from protocol.errors import ProtocolError
 from protocol.messages.stream import Role
 from workers.notifier import sight
 from workers.notifier.bot import TIMEOUT_S, WHOLE_TIMEOUT_S
-from workers.notifier.secrecy import cleaned, parts_of, quieten
+from workers.notifier.secrecy import parts_of, quieten, told
 from workers.shared.operating import Operating
 from workers.shared.worker import Condition, Wake
 
@@ -122,18 +122,16 @@ async def _trouble_with(url: str) -> str | None:
     """Call it; return why that failed, if it did."""
     try:
         client = await asyncio.to_thread(_opened)
-    except (OSError, ValueError) as error:
-        return f"no client can be made: {type(error).__name__} {error}"
-    import httpx
-
+    except Exception as error:  # noqa: BLE001 - whatever proxies and certificates of the host lead to
+        return f"no client can be made: {told(error, *parts_of(url))}"
     try:
         # What it says is not read: only that it answers counts, and some would go on talking for ever.
         async with client, asyncio.timeout(WHOLE_TIMEOUT_S), client.stream("GET", url) as answer:
             return None if answer.is_success else f"status {answer.status_code}"
     except TimeoutError:
         return "no answer in time"
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return cleaned(f"{type(error).__name__} {error}", *parts_of(url))
+    except Exception as error:  # noqa: BLE001 - HTTPError, and what an odd address does deep in a library
+        return told(error, *parts_of(url))
 
 
 def _opened() -> httpx.AsyncClient:

@@ -49,6 +49,7 @@ class RemoteParameters(StrategyParameters, frozen=True, kw_only=True, forbid_unk
         """Raise ValueError for a url or a time-out that cannot be."""
         super(RemoteParameters, self).__post_init__()  # noqa: UP008 - msgspec re-creates the class
         parts = urlsplit(self.url)
+        parts.port  # noqa: B018 it raises for what is none
         local = parts.scheme == "http" and parts.hostname in LOOPBACK
         if not local and (parts.scheme != "https" or not parts.hostname):
             raise ValueError(f"url must be https, or http on this machine, found {self.url!r}")

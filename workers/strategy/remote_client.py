@@ -13,7 +13,9 @@ import msgspec
 from loguru import logger
 
 from protocol.places import secret
+from workers.shared.exits import PersonMustLook
 from workers.shared.worker import Wake
+from workers.strategy.evaluation import in_words
 from workers.strategy.inquiry import Answered, Inquiry, Question, Reply, Unanswered
 from workers.strategy.remote import RemoteParameters
 
@@ -24,6 +26,20 @@ TOKEN: Final = "STRATEGY_TOKEN"
 LONGEST_REPLY: Final = 64 * 1024
 FIRST_PAUSE_S: Final = 0.2
 WORTH_ANOTHER_TRY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class NoClient(PersonMustLook):
+    """No client can be made on this host: its proxies or its certificates are not as they must be."""
+
+    def __init__(self, url: str, cause: Exception) -> None:
+        super().__init__(url, cause)
+        self.url, self.cause = url, cause
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url} cannot be asked: {in_words(self.cause)}; correct the proxies (HTTPS_PROXY,"
+            " ALL_PROXY) or certificates (SSL_CERT_FILE) in the environment of the tree, and start it again"
+        )
 
 
 class RemoteClient:
@@ -41,7 +57,11 @@ class RemoteClient:
         token = secret(TOKEN)
         headers = {"content-type": "application/json"}
         headers |= {"authorization": f"Bearer {token}"} if token else {}
-        async with httpx.AsyncClient(headers=headers, timeout=None, follow_redirects=False) as client:
+        try:
+            made = httpx.AsyncClient(headers=headers, timeout=None, follow_redirects=False)
+        except Exception as error:
+            raise NoClient(self._parameters.url, error) from error
+        async with made as client:
             while True:
                 if (question := self._inquiry.open) is None:
                     self._asked.clear()
@@ -75,8 +95,10 @@ class RemoteClient:
                     body = await _start_of(response)
         except TimeoutError:
             return Unanswered(f"no answer within {self._parameters.timeout}"), True
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             return Unanswered(f"{type(error).__name__} {error}".strip()), True
+        except Exception as error:  # noqa: BLE001 - an odd address raises many things deep in a library
+            return Unanswered(in_words(error)), False
         if response.status_code == 200:
             return Answered(body), False
         return Unanswered(f"status {response.status_code}"), response.status_code in WORTH_ANOTHER_TRY

@@ -44,6 +44,8 @@ def test_the_defaults() -> None:
         {"deliver": "mail"},
         {"telegram": {"base_url": "http://example.org"}},
         {"telegram": {"base_url": "ftp://127.0.0.1"}},
+        {"telegram": {"base_url": "https://127.0.0.1:99999"}},
+        {"telegram": {"base_url": "https://example.org:http"}},
         {"telegram": {"tokn": "env"}},
         {"heartbeet": "1h"},
         {"daily_at": "24:00"},

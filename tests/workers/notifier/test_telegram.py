@@ -146,6 +146,27 @@ def test_certificates_that_cannot_be_read_are_a_refusal(
     assert "no client can be made" in outcome.why
 
 
+PROXIES = {"socks": "socks5://127.0.0.1:1", "no address": "http://[::1", "no port": "http://127.0.0.1:99999"}
+
+
+@pytest.mark.req("N2")
+@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
+def test_a_proxy_that_cannot_be_used_is_a_refusal(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    """The client takes it from the environment, and wants another library for some of them."""
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    outcome = asyncio.run(Bot(TOKEN, "https://127.0.0.1:1").call("getMe", {}))
+
+    assert isinstance(outcome, Refused)
+    assert "TaskGroup" not in outcome.why
+
+
+@pytest.mark.req("N2")
+@pytest.mark.parametrize("address", ["https://127.0.0.1:99999", "https://xn--", "https://[::1"])
+def test_an_address_that_cannot_be_is_a_refusal(address: str) -> None:
+    """Whatever it makes of the client's inside."""
+    assert isinstance(asyncio.run(Bot(TOKEN, address).call("getMe", {})), Refused)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -15,6 +15,7 @@ from protocol.errors import NoAnswer
 from protocol.messages.market import Instrument
 from protocol.messages.stream import AccountRole, MarketRole, Role
 from tests.support.deadline import until
+from tests.workers.notifier.test_telegram import PROXIES
 from workers.notifier import sight, watch
 from workers.notifier.watch import Watch
 
@@ -289,6 +290,25 @@ def test_certificates_that_cannot_be_read_end_neither_the_pings_nor_the_notifier
         assert reason.startswith("dead-man ping: no client can be made: SSLError")
 
     watching(root, use, "http://127.0.0.1:1/ping/secret-id")
+
+
+@pytest.mark.req("N5")
+@pytest.mark.parametrize("proxy", PROXIES.values(), ids=PROXIES)
+def test_a_proxy_that_cannot_be_used_ends_neither_the_pings_nor_the_notifier(
+    monkeypatch: pytest.MonkeyPatch, proxy: str
+) -> None:
+    """It is seen in health, without the address of the monitor, and the looks go on."""
+    monkeypatch.setattr(watch, "EVERY_S", 0.005)
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    root = FakeRoot(tree(child("feed")))
+
+    async def use(watch: Watch, _complaints: list[Any]) -> None:
+        [reason] = await until(lambda: watch.condition().reasons, what="a reason")
+        assert "secret-id" not in reason
+        asked = root.asked
+        await until(lambda: root.asked > asked + 1, what="further looks")
+
+    watching(root, use, "https://127.0.0.1:1/ping/secret-id")
 
 
 @pytest.mark.req("N4")

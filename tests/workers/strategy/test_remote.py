@@ -158,6 +158,7 @@ def test_the_champion_wanted_is_traded_on(said: Any) -> None:
     [
         ({"url": "http://example.com/x"}, "url must be https, or http on this machine"),
         ({"url": "ftp://127.0.0.1"}, "url must be https"),
+        ({"url": "https://127.0.0.1:99999/x"}, "port out of range 0-65535"),
         ({"timeout": "soon"}, "timeout must be a duration"),
         ({"timeout": "0s"}, "timeout must be above 0"),
         ({"retries": -1}, "strategy.config.parameters.retries"),
@@ -248,6 +249,25 @@ def test_a_service_that_never_answers_is_one_error() -> None:
     (line,) = taken.named("strategy failed")
 
     assert "no answer within 50ms" in line.facts["error"]
+
+
+@pytest.mark.req("T6")
+def test_an_address_that_cannot_be_is_one_error() -> None:
+    """Whatever it makes of the client's inside; it is not tried again."""
+    strategy = remote(url="https://xn--/x", retries=5)
+    (line,) = asyncio.run(_traded(made(strategy), strategy, [1, 2])).named("strategy failed")
+
+    assert "no Punycode" in line.facts["error"]
+
+
+@pytest.mark.req("T6")
+def test_a_proxy_that_cannot_be_used_needs_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence that names what is to be corrected, and no loop."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://[::1")
+    strategy = remote(url="https://127.0.0.1:1/x")
+
+    with pytest.raises(PersonMustLook, match="correct the proxies"):
+        asyncio.run(_serve(strategy, asyncio.Event()))
 
 
 def test_questions_are_answered_in_order_and_a_reply_nobody_asked_for_is_dropped() -> None:

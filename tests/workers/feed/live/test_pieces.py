@@ -277,6 +277,19 @@ def test_a_revision_is_told_once_and_only_of_what_is_remembered() -> None:
 
 
 @pytest.mark.req("F7")
+def test_that_nothing_traded_in_an_interval_that_is_out_is_no_news() -> None:
+    """Nothing waits for what has been, else there would seem to be a hole for ever."""
+    order = Order(MINUTE, 5 * MINUTE)
+    for minute in (4, 5):
+        order.quiet(minute * MINUTE)
+    assert not order.holds
+    order.quiet(6 * MINUTE)
+
+    assert order.holds
+    assert [Slot(6 * MINUTE, None)] == list(order.release())
+
+
+@pytest.mark.req("F7")
 def test_what_is_given_up_is_behind_us_and_never_before() -> None:
     """What waited in it is let go, what waits behind it stays, and there is no way back."""
     order = Order(MINUTE, 0)

@@ -306,7 +306,7 @@ def test_of_several_holes_the_first_is_owed_and_no_more_than_it() -> None:
 def test_what_is_given_up_is_behind_us_and_never_before() -> None:
     """What waited in it is let go, what waits behind it stays, and there is no way back."""
     order = Order(MINUTE, 0)
-    for minute in (3, 6):
+    for minute in (3, 4, 6):
         order.offer(candle(minute), backfilled=False)
     order.jump(5 * MINUTE)
     order.jump(2 * MINUTE)

@@ -283,12 +283,27 @@ def open_readonly(path: Path) -> sqlite3.Connection:
     Its tables are ``records(seq, at_ms, body)``, ``cursors(source, journal, seq)``, ``core_state(body)``
     and the worker's own. Raises sqlite3.OperationalError when there is no such file.
     """
-    quoted = path.absolute().as_uri()
-    in_use = _log_of(path).exists()
     # A directory where nothing can be created has no room for SQLite's shared memory; without a log
     # there is nothing in it either.
     writable = os.access(path.parent, os.W_OK, effective_ids=True)
-    immutable = "" if in_use or writable else "&immutable=1"
-    return sqlite3.connect(
-        f"{quoted}?mode=ro{immutable}", uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None
-    )
+    if not writable and not _log_of(path).exists():
+        return _reader(path, "&immutable=1")
+    connection = _reader(path)
+    if _has_contents(_log_of(path)) or not _lacks_room(connection):
+        return connection
+    connection.close()
+    return _reader(path, "&immutable=1")
+
+
+def _reader(path: Path, besides: str = "") -> sqlite3.Connection:
+    address = f"{path.absolute().as_uri()}?mode=ro{besides}"
+    return sqlite3.connect(address, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+
+
+def _lacks_room(connection: sqlite3.Connection) -> bool:
+    """Whether the disk is too full even for the shared memory; what else is wrong shows at the first use."""
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema")
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL}
+    return False

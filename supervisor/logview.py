@@ -64,10 +64,10 @@ class Filter:
 
 
 def processes(log_dir: Path) -> list[str]:
-    """Return the names that have a log; none when the directory cannot be read."""
+    """Return the names that have a log. Raises OSError when this user may not look."""
     try:
         found = [_CURRENT.fullmatch(path.name) for path in log_dir.iterdir()]
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted({match["name"] for match in found if match})
 

@@ -55,6 +55,15 @@ class Commands(click.Group):
         command = importlib.import_module(f"{__name__}.{cmd_name}").command
         return command if isinstance(command, click.Command) else None
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse arguments that no message could carry, then parse as ever."""
+        for word in args:
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"the argument {word!a} is not UTF-8", ctx) from None
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command; for one that does not exist, name the nearest."""
         from supervisor.config.suggest import did_you_mean

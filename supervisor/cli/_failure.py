@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Final
 
 import click
@@ -25,6 +26,12 @@ _CODES: Final[tuple[tuple[type[ProtocolError], int], ...]] = (
 )
 
 
+_REFUSED: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+)
+"""What the operating system refuses to this user or on this disk, whichever file a command asks for."""
+
+
 class Failure(click.ClickException):
     """The command cannot be done; ``exit_code`` says whose turn it is."""
 
@@ -33,15 +40,17 @@ class Failure(click.ClickException):
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Write the sentence to stderr."""
-        click.echo(f"supervisor: {self.message}", file=file, err=file is None)
+        """Write the sentence to stderr; what that cannot take does not change the exit status."""
+        with suppress(OSError):
+            click.echo(f"supervisor: {self.message}", file=file, err=file is None)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn errors with a meaning for operators into failures.
 
-    These are the errors of ``protocol`` and every error with an ``exit_code`` of its own.
+    These are the errors of ``protocol``, every error with an ``exit_code`` of its own, and files that the
+    operating system refuses.
     """
     try:
         yield
@@ -50,6 +59,10 @@ def translated() -> Iterator[None]:
     except ProtocolError as error:
         code = next(code for kind, code in _CODES if isinstance(error, kind))
         raise Failure(str(error), code) from error
+    except OSError as error:
+        if error.filename is None or error.errno not in _REFUSED:
+            raise
+        raise Failure(f"cannot use {error.filename}: {error.strerror}") from error
     except Exception as error:
         own_code = getattr(error, "exit_code", None)
         if not isinstance(own_code, int) or isinstance(error, click.exceptions.Exit):

@@ -37,14 +37,32 @@ def _number_or_text(value: Any) -> Any:
 DURATION = Duration()
 
 
+class Place(click.ParamType[str]):
+    """A file or directory. An empty word is a variable that was not set, and would mean another tree."""
+
+    name = "place"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it is."""
+        if not value:
+            self.fail("it is empty; leave the option out, or say which is meant", param, ctx)
+        return str(value)
+
+
+PLACE = Place()
+
+
 def tree_options(function: F) -> F:
     """Add ``--config`` and ``--state-dir``."""
     function = click.option(
         "--state-dir",
+        type=PLACE,
         metavar="DIR",
         help="Where the tree keeps its data and logs; says which root is meant when several run.",
     )(function)
-    return click.option("--config", metavar="FILE", help="The tree file, or a built-in tree: demo.")(function)
+    return click.option(
+        "--config", type=PLACE, metavar="FILE", help="The tree file, or a built-in tree: demo."
+    )(function)
 
 
 def wait_options(function: F) -> F:

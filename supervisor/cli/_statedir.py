@@ -29,7 +29,14 @@ def flaw_of(path: Path) -> str | None:
 
 
 def nearest_existing(path: Path) -> Path:
-    """Return the path itself, or the nearest above it that is there."""
-    while not path.exists():
+    """Return the path itself, or the nearest above it that is seen to be there."""
+    while not _seen(path):
         path = path.parent
     return path
+
+
+def _seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False

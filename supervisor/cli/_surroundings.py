@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,14 @@ def _ask(endpoint: str, frame: bytes, *, timeout: float, max_bytes: int) -> byte
     return ask(endpoint, frame, timeout=timeout, max_bytes=max_bytes)
 
 
+def _wait(seconds: float) -> None:
+    # A quiet child may say nothing for hours after `| head` has gone.
+    output = select.poll()
+    output.register(1, 0)
+    if output.poll(seconds * 1000):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def _run(tree: Tree, options: RunOptions) -> int:
     from supervisor.runtime import run
 
@@ -48,14 +57,14 @@ def _is_root_module() -> bool:
 class Surroundings:
     """The process around a command. ``is_root_module``: it runs as ``python -m supervisor``.
 
-    ``wait`` lets so many seconds pass between two looks.
+    ``wait`` lets so many seconds pass between two looks; BrokenPipeError when nobody reads the output now.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     cwd: Path = field(default_factory=Path.cwd)
     ask: Ask = _ask
     run: Callable[[Tree, RunOptions], int] = _run
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[[float], None] = _wait
     is_root_module: bool = field(default_factory=_is_root_module)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -51,8 +53,14 @@ def watch_status(ask: Callable[[], Mapping[str, Any]], wait: Callable[[], None])
 
 def console_of_stdout() -> Console:
     """Return a console; wide enough for whole lines when stdout is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    console = _Console(highlight=False)
+    return console if console.is_terminal else _Console(highlight=False, width=_PIPE_WIDTH)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Rich would end the process, with 1; what it means is for the command to say.
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def rendered(status: Mapping[str, Any]) -> Group:

@@ -64,6 +64,6 @@ def _watch(ask: Callable[[], dict[str, Any]], interval: float, *, as_json: bool)
         from supervisor.cli._table import watch_status
 
         watch_status(ask, lambda: surroundings().wait(interval))
-    except KeyboardInterrupt:
-        # The usual way to end it, hence no failure.
+    except (KeyboardInterrupt, BrokenPipeError):
+        # The usual ways to end it (`| head`), hence no failure.
         return

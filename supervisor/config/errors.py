@@ -43,6 +43,15 @@ class ConfigError(Exception):
         return "\n".join(map(str, self.problems))
 
 
+def is_utf8(text: str) -> bool:
+    """Whether it can be written into messages and records: arguments and names of files may be any bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(value: object) -> str:
     """Write a found value as the file would, cut to a readable length."""
     try:

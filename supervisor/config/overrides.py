@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from supervisor.config.errors import Problem, shown
+from supervisor.config.errors import Problem, is_utf8, shown
 from supervisor.config.reading import Path
 from supervisor.config.schema import CHILD, DEFAULTS, GROUP, INSTEAD_OF_TABLE, SUPERVISOR, Keys
 from supervisor.config.suggest import did_you_mean
@@ -86,6 +86,9 @@ class Overrides:
                 self._problem(origin, "allowed is --set child.key=value")
 
     def _write(self, target: Target, keys: list[str], raw: str, origin: str) -> None:
+        if not is_utf8(raw):
+            self._problem(origin, "its value is not UTF-8")
+            return
         value = parse_value(raw)
         if not _belongs(target, keys, value):
             if "command" in target.table:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from supervisor.config.build import Member, build_root, check_members, merged, read_members
-from supervisor.config.errors import ConfigError, Problem
+from supervisor.config.errors import ConfigError, Problem, is_utf8
 from supervisor.config.overrides import Overrides
 from supervisor.config.reading import Reading
 from supervisor.config.schema import DEFAULTS, SECTIONS, SUPERVISOR
@@ -32,6 +32,8 @@ BUILT_IN: Final = "supervisor_tree.trees"
 DEMO: Final = "demo"
 BASE: Final[Mapping[str, Any]] = {"mode": "dry-run"}
 """What lies under the config of every child of a tree file: nothing is traded unless the file says so."""
+LARGEST: Final = 16 * 2**20
+"""Bytes of a tree file: /dev/zero would be read until the memory is full."""
 PLACES: Final = (
     "supervisor.toml",
     "~/.config/supervisor-tree/supervisor.toml",
@@ -97,7 +99,7 @@ def find_tree(named: str | None, environ: Mapping[str, str], cwd: Path) -> Sourc
         return _named(wanted, environ, cwd)
     for place in PLACES:
         path = _absolute(place, environ, cwd)
-        if path.is_file():
+        if _may_be_there(path, wanted=Path.is_file):
             return Source(path=path, name=str(path), demo=False, home=path.parent)
     built_in = _built_in(DEMO, cwd)
     if built_in is None:
@@ -142,10 +144,10 @@ def checked(
         raise _fault("--live", says)
     return Tree(
         root=spec,
-        name=source.name,
+        name=_written(source.name),
         demo=source.demo,
-        config_dir=source.path.parent,
-        state_dir=_state_dir(source, root, environ, cwd, wishes),
+        config_dir=Path(_written(str(source.path.parent))),
+        state_dir=Path(_written(str(_state_dir(source, root, environ, cwd, wishes)))),
         preload=root.get("preload", ("workers.shared",)),
         alert_command=root.get("alert_command", ()),
         alert_after=root.get("alert_after", 60.0),
@@ -172,15 +174,20 @@ def _named(name: str, environ: Mapping[str, str], cwd: Path) -> Source:
     if built_in is not None:
         return built_in
     path = _absolute(name, environ, cwd)
-    try:
-        there = path.exists()
-    except (OSError, ValueError):
-        there = False
-    if there:
+    if _may_be_there(path):
         return Source(path=path, name=name, demo=False, home=path.parent)
     known = sorted(entry.name for entry in entry_points(group=BUILT_IN))
     extra = f"; built-in trees: {', '.join(known)}" if known else ""
     raise _fault(name, f"there is no such file{extra}{did_you_mean(name, known)}")
+
+
+def _may_be_there(path: Path, wanted: Callable[[Path], bool] = Path.exists) -> bool:
+    try:
+        return wanted(path)
+    except PermissionError:
+        return True  # reading it will say so
+    except (OSError, ValueError):
+        return False
 
 
 def _built_in(name: str, cwd: Path) -> Source | None:
@@ -197,7 +204,7 @@ def _built_in(name: str, cwd: Path) -> Source | None:
 def _parse(source: Source) -> dict[str, Any]:
     text = ""
     try:
-        text = source.path.read_text(encoding="utf-8")
+        text = _text_of(source)
         return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise _fault(source.name, f"byte {error.start} is not UTF-8; a tree file is TOML in UTF-8") from error
@@ -210,6 +217,15 @@ def _parse(source: Source) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         says = error.strerror if isinstance(error, OSError) else str(error)
         raise _fault(source.name, f"cannot be read: {says}") from error
+
+
+def _text_of(source: Source) -> str:
+    with source.path.open("rb") as file:
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise _fault(source.name, f"is larger than {LARGEST // 2**20} MiB, which no tree file is")
+    text = raw.decode("utf-8-sig")  # some editors begin a file with a mark
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read(data: dict[str, Any], reading: Reading) -> tuple[dict[str, Any], dict[str, Any], list[Member]]:
@@ -273,6 +289,12 @@ def _state_dir(
     if named:
         return _absolute(named, environ, cwd)
     return _absolute(root.get("state_dir", "var"), environ, source.home)
+
+
+def _written(path: str) -> str:
+    if not is_utf8(path):  # every message and record that names it would fail
+        raise _fault(ascii(path), "its name is not UTF-8; choose or make another one")
+    return path
 
 
 def _absolute(place: str, environ: Mapping[str, str], base: Path) -> Path:

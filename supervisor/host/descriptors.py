@@ -25,8 +25,8 @@ def raise_limit() -> int:
 
 
 def check_capacity(children: int) -> None:
-    """Raise OSError when so many children cannot be held within the limit."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    """Raise OSError when so many children cannot be held within the hard limit."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     wanted = PER_CHILD * children + 2 * RESERVE
     if limit < wanted:
         raise OSError(

@@ -10,7 +10,8 @@ from typing import Final, Protocol
 from supervisor.config import ConfigError, Tree
 from supervisor.engine import events
 from supervisor.engine.commands import Reply
-from supervisor.runtime.rootlog import say
+from supervisor.host.guarded import Broken, guarded
+from supervisor.runtime.rootlog import say, say_defect
 
 Reader = Callable[[], Tree]
 """Reads and checks the tree file, and tries its ``start`` targets; raises ConfigError. Runs in a thread."""
@@ -37,7 +38,7 @@ class Answering(Protocol):
 class Reloading:
     """Has the engine become what the file says, and new processes see edited modules.
 
-    ``renew`` is called with the modules to preload when a file was accepted.
+    ``renew`` is called with the modules to preload when a file was accepted, ``broken`` hears of a defect.
     """
 
     def __init__(
@@ -47,19 +48,22 @@ class Reloading:
         answering: Answering,
         tell: Callable[[events.Event], None],
         renew: Callable[[tuple[str, ...]], None],
+        broken: Broken,
         started_with: Tree,
     ) -> None:
         self._reader = reader
         self._answering = answering
         self._tell = tell
         self._renew = renew
+        self._broken = broken
         self._started_with = started_with
         self._later: dict[str, tuple[str, ...]] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
     def begin(self, request: str) -> None:
         """Read the file off the loop; the request is settled when that is done."""
-        task = asyncio.get_running_loop().create_task(self._reload(request))
+        loop = asyncio.get_running_loop()
+        task = guarded(loop, self._reload(request), name="reload", broken=self._broken)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -76,19 +80,8 @@ class Reloading:
         return replace(reply, detail=f"{reply.detail}; {', '.join(later)}: {LATER}")
 
     async def _reload(self, request: str) -> None:
-        if self._reader is None:
-            sentence = "this root was started by a program, not from a file: there is nothing to read again"
-            self._answering.settle(request, ok=False, detail=sentence)
-            return
-        try:
-            tree = await asyncio.to_thread(self._reader)
-        except ConfigError as error:
-            say("ERROR", f"not reloaded: {error}")
-            self._answering.settle(request, ok=False, detail=str(error), code=error.exit_code)
-            return
-        except OSError as error:
-            sentence = f"cannot read {error.filename}: {error.strerror}"
-            self._answering.settle(request, ok=False, detail=sentence)
+        tree = await self._read(request)
+        if tree is None:
             return
         self._renew(tree.preload)
         later = differing(self._started_with, tree)
@@ -96,3 +89,26 @@ class Reloading:
             self._later[request.partition("\x00")[0]] = later
             say("WARNING", f"{', '.join(later)}: {LATER}")
         self._tell(events.TreeChanged(tree.root, request))
+
+    async def _read(self, request: str) -> Tree | None:
+        if self._reader is None:
+            sentence = "this root was started by a program, not from a file: there is nothing to read again"
+            self._answering.settle(request, ok=False, detail=sentence)
+            return None
+        try:
+            return await asyncio.to_thread(self._reader)
+        except ConfigError as error:
+            self._refuse(request, str(error), error.exit_code)
+        except OSError as error:
+            self._refuse(request, f"cannot read {error.filename}: {error.strerror}")
+        # Whatever a file does to its reader: the tree that runs is sound, and whoever asked waits.
+        except Exception as defect:  # noqa: BLE001
+            say_defect("a defect in reading the tree file", defect)
+            self._refuse(
+                request, f"a defect in reading the tree file: {defect!r}; see `supervisor logs root`"
+            )
+        return None
+
+    def _refuse(self, request: str, sentence: str, code: int = 1) -> None:
+        say("ERROR", f"not reloaded: {sentence}")
+        self._answering.settle(request, ok=False, detail=sentence, code=code)

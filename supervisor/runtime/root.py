@@ -102,7 +102,12 @@ class Root:
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
         self._run_end = RunEnd(
-            max_restarts, members, news=self._news, stop=self.shut_down, stopping=lambda: self.stopping
+            max_restarts,
+            members,
+            news=self._news,
+            stop=self.shut_down,
+            peers=self._peers,
+            stopping=lambda: self.stopping,
         )
         self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
@@ -115,7 +120,12 @@ class Root:
         self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
         self._reloading = Reloading(
-            reader, answering=self._operators, tell=self.tell, renew=self._host.renew, started_with=tree
+            reader,
+            answering=self._operators,
+            tell=self.tell,
+            renew=self._host.renew,
+            broken=self._broken,
+            started_with=tree,
         )
         self._events.serve(self._transport, runtime_dir, self._noise)
 
@@ -241,6 +251,16 @@ class Root:
         """It makes progress."""
         self._beats[child] = beat
         self._liveness.heard(child, incarnation, self._host.now())
+
+    def _peers(self, child: str) -> frozenset[str]:
+        """Who else is wanted and runs the same program."""
+        start = self._start_of(child)
+        others = (view.id for view in self.views() if view.wanted and view.id != child)
+        return frozenset(other for other in others if self._start_of(other) == start)
+
+    def _start_of(self, child: str) -> str | None:
+        spec = self._engine.spec_of(child)
+        return spec.program.start if spec is not None else None
 
     def child_done(self, child: str, incarnation: int, done: Done) -> None:
         """It has finished all its work."""

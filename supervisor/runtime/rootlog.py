@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -61,6 +62,20 @@ def say(level: str, sentence: str, **facts: object) -> None:
         return
     record = {"time": iso(time.time()), "level": level, "process": ROOT, "message": sentence}
     _beside[-1]({**record, **facts})
+
+
+def say_defect(sentence: str, defect: BaseException) -> None:
+    """Log an exception that nobody expected, with its traceback."""
+    say("ERROR", sentence, exception="".join(traceback.format_exception(defect)))
+
+
+def say_unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a callback of the loop ended with; asyncio's own handler tells a terminal, or nobody."""
+    defect = context.get("exception")
+    if isinstance(defect, BaseException):
+        say_defect(f"defect in the root: {context['message']}", defect)
+    else:
+        loop.default_exception_handler(context)
 
 
 def say_noise(door: str, kind: str, sentence: str, count: int) -> None:

@@ -6,9 +6,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 from protocol.errors import ProtocolError
 from supervisor.config import Tree
@@ -18,7 +19,7 @@ from supervisor.host.output import Output
 from supervisor.runtime.environments import environments
 from supervisor.runtime.reloading import Reader
 from supervisor.runtime.root import Root
-from supervisor.runtime.rootlog import beside, configure
+from supervisor.runtime.rootlog import beside, configure, say_unhandled
 from supervisor.runtime.systemd import Address
 from supervisor.runtime.taken import RootAlreadyHere, Taken, places_taken
 
@@ -50,25 +51,49 @@ class RunOptions:
     reader: Reader | None = None
 
 
+class CannotStart(Exception):
+    """The operating system refused something that a root needs."""
+
+    def __init__(self, state_dir: Path, refusal: OSError) -> None:
+        super().__init__(state_dir, refusal)
+        self.state_dir, self.refusal = state_dir, refusal
+
+    def __str__(self) -> str:
+        if self.refusal.strerror is None:  # it was raised by us, with a sentence
+            return str(self.refusal)
+        where = self.refusal.filename or self.state_dir
+        return f"cannot use {where}: {self.refusal.strerror}; choose another --state-dir"
+
+
 def run(tree: Tree, options: RunOptions) -> int:
     """Be the root until the tree has ended; the exit status of ``supervisor start``.
 
-    A busy or unwritable state directory is one sentence on stderr and exit status 1; nothing is started.
+    What it needs and cannot have, a busy or unwritable state directory say, is one sentence on stderr and
+    exit status 1; nothing is started.
     """
     try:
-        with places_taken(tree, embedded=options.embedded) as taken:
+        with ExitStack() as held:
+            with _needed(tree.state_dir):
+                taken = held.enter_context(places_taken(tree, embedded=options.embedded))
             return _run_loop(tree, options, taken)
-    except (RootAlreadyHere, StateDirBusy, ProtocolError) as error:
+    except (CannotStart, RootAlreadyHere, StateDirBusy, ProtocolError) as error:
         sys.stderr.write(f"supervisor: {error}\n")
-    except OSError as error:
-        where = error.filename or tree.state_dir
-        sys.stderr.write(f"supervisor: cannot use {where}: {error.strerror}; choose another --state-dir\n")
     return EXIT_FAILED
+
+
+@contextmanager
+def _needed(state_dir: Path) -> Iterator[None]:
+    # Only here: once the tree runs, an OSError that nobody took is a defect and shows its traceback.
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(state_dir, error) from error
 
 
 def _run_loop(tree: Tree, options: RunOptions, taken: Taken) -> int:
     console = None if options.detached else Console(sys.stdout)
-    output = Output(tree.state_dir / "log", console=console, environ=environments(tree))
+    with _needed(tree.state_dir):
+        output = Output(tree.state_dir / "log", console=console, environ=environments(tree))
     if str(tree.config_dir) not in sys.path:
         sys.path.append(str(tree.config_dir))
     try:
@@ -101,13 +126,15 @@ async def _serve(tree: Tree, options: RunOptions, taken: Taken, output: Output) 
         reader=options.reader,
         alone=not options.embedded,
     )
+    loop.set_exception_handler(say_unhandled)
     interrupted = loop.create_future()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _signalled, number, root, options.detached, interrupted)
     try:
         if options.called_off():
             return 0
-        await root.open()
+        with _needed(tree.state_dir):
+            await root.open()
         if options.duration is not None:
             loop.call_later(options.duration, root.shut_down, 0, "--duration")
         done, _ = await asyncio.wait(

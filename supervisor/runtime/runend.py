@@ -17,6 +17,8 @@ class RunEnd:
     """Judges the run. ``max_restarts``: more of them, whoever's, end it with 1.
 
     ``members``: without one of these it cannot come to its end, so it ends with 1 when one is given up.
+    ``peers``: who else is wanted and runs the program of a child. The run is over when all members of one
+    program have finished: two markets are two recordings, of which one ends first.
     ``stopping``: whether it is ending already.
     """
 
@@ -27,12 +29,14 @@ class RunEnd:
         *,
         news: News,
         stop: Stop,
+        peers: Callable[[str], frozenset[str]],
         stopping: Callable[[], bool],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._max_restarts, self._members = max_restarts, members
-        self._news, self._stop, self._stopping = news, stop, stopping
+        self._news, self._stop, self._peers, self._stopping = news, stop, peers, stopping
         self._restarts = 0
+        self._finished: dict[str, Done] = {}
 
     def restarted(self, child: str) -> None:
         """A child is restarted. One time too many is told as an event, so that the notifier tells it on."""
@@ -50,6 +54,13 @@ class RunEnd:
 
     def done(self, child: str, done: Done) -> None:
         """A child has finished all its work."""
-        if done.then == "shutdown" and not self._stopping():
+        news, self._finished[child] = child not in self._finished, done
+        over = [one for one in self._finished.values() if one.then == "shutdown"]
+        if not over or self._stopping():
+            return
+        awaited = ", ".join(sorted((self._peers(child) & self._members) - self._finished.keys()))
+        if child not in self._members or not awaited:
             self._news.say("INFO", f"{child} has finished its work: stopping")
-            self._stop(done.code, child)
+            self._stop(max(one.code for one in over), child)
+        elif news:
+            self._news.say("INFO", f"{child} has finished its work; this run ends with that of {awaited}")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from protocol import places, stale
 from protocol.errors import ProtocolError
-from supervisor.config import Tree
-from supervisor.host import leftovers, marks
+from supervisor.config import Tree, workers
+from supervisor.host import descriptors, leftovers, marks
 from supervisor.host.lock import RootLock, StateDirBusy
 from supervisor.runtime.rootlog import say
 from supervisor.runtime.utc import now_ms
@@ -97,6 +97,8 @@ def places_taken(tree: Tree, *, embedded: bool) -> Iterator[Taken]:
         raise RootAlreadyHere
     lock = RootLock(tree.state_dir)
     try:
+        # Before anything is opened: ZeroMQ ends the process where it gets no descriptor.
+        descriptors.check_capacity(len(workers(tree.root)))
         _refuse_beside_another(tree.state_dir)
         killed = _cleared({lock.take(), _registered_before(tree.state_dir)})
         lock.sign()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from protocol import journal_file
 from protocol.errors import CorruptJournal, ForeignFile, JournalError, NewerSchema, StorageError
-from protocol.journal import Cursor, Journal, Reader
+from protocol.journal import Cursor, Journal, Reader, open_readonly, read_records
 from protocol.journal_schema import SCHEMA_VERSION, STEPS
 from tests.protocol.test_journal import body
 
@@ -274,3 +275,18 @@ def test_an_old_file_without_room_for_a_copy_is_left_as_it_is(ordinary_user: Pat
         Journal.open(path, stream="x")
 
     assert before == path.read_bytes()
+
+
+def test_readers_need_no_room_on_the_disk(tmp_path: Path) -> None:
+    """Whoever looks for the reason of a full disk got "disk I/O error"."""
+    path = written(tmp_path / "x.db", records=1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        reader = open_readonly(path)
+        found = [record.seq for record in read_records(reader, after=0, limit=10)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    reader.close()
+
+    assert found == [1]

@@ -17,12 +17,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from protocol.messages.market import Candle, Instrument
-from workers.broker.clerk import Clerk
+from protocol.messages.market import Candle
 from workers.broker.funding import FundingSchedule
-from workers.broker.liquidation import Liquidator
-from workers.broker.marking import Marker
-from workers.broker.matching import Liquidity, Terms, at_least_as_good, taker_price
+from workers.broker.matching import Liquidity, at_least_as_good, taker_price
 from workers.broker.matching_candle import (
     best_of,
     marketable,
@@ -31,11 +28,9 @@ from workers.broker.matching_candle import (
     traded_through,
     volume_for_limits,
 )
-from workers.broker.notes import Notes
+from workers.broker.office import Office
 from workers.broker.orders import Happened, WorkingOrder
-from workers.broker.risk import Risk
 from workers.broker.sizing import fillable
-from workers.broker.state import BrokerState
 from workers.broker.trailing import raised
 
 RAN_OUT_MS: Final = 86_400_000
@@ -46,22 +41,11 @@ RAN_OUT_MS: Final = 86_400_000
 class Floor:
     """Owned by the core; changes the state and notes what follows from it."""
 
-    def __init__(
-        self,
-        state: BrokerState,
-        terms: Terms,
-        instrument: Instrument,
-        notes: Notes,
-        *,
-        clerk: Clerk,
-        risk: Risk,
-        liquidator: Liquidator,
-        marker: Marker,
-        schedule: FundingSchedule,
-    ) -> None:
-        self._state, self._terms, self._instrument, self._notes = state, terms, instrument, notes
-        self._clerk, self._risk, self._liquidator = clerk, risk, liquidator
-        self._marker, self._schedule = marker, schedule
+    def __init__(self, office: Office, schedule: FundingSchedule) -> None:
+        state = self._state = office.state
+        self._terms, self._instrument, self._notes = office.terms, office.instrument, office.notes
+        self._clerk, self._risk, self._liquidator = office.clerk, office.risk, office.liquidator
+        self._marker, self._schedule = office.marker, schedule
         self._next_funding = schedule.after(state.funding_ms)
         self._replayed = False
         self._told_end = False

@@ -33,26 +33,8 @@ class PaperVenue:
     def __init__(self, office: Office, schedule: FundingSchedule) -> None:
         self._state, self._clerk, self._desk = office.state, office.clerk, office.desk
         self._now_ms: int | None = None
-        self._floor = Floor(
-            office.state,
-            office.terms,
-            office.instrument,
-            office.notes,
-            clerk=office.clerk,
-            risk=office.risk,
-            liquidator=office.liquidator,
-            marker=office.marker,
-            schedule=schedule,
-        )
-        self._pit = Pit(
-            office.state,
-            office.terms,
-            office.instrument,
-            clerk=office.clerk,
-            liquidator=office.liquidator,
-            desk=office.desk,
-            marker=office.marker,
-        )
+        self._floor = Floor(office, schedule)
+        self._pit = Pit(office)
 
     # --- orders ---------------------------------------------------------------------------------
 

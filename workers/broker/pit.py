@@ -13,13 +13,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from protocol.messages.market import Instrument
 from protocol.messages.tick import Mark, Quote, Tick, Trade
-from workers.broker.clerk import Clerk
-from workers.broker.desk import Desk
-from workers.broker.liquidation import Liquidator
-from workers.broker.marking import STALE_MS, Marker
-from workers.broker.matching import Liquidity, Terms, at_least_as_good
+from workers.broker.marking import STALE_MS
+from workers.broker.matching import Liquidity, at_least_as_good
 from workers.broker.matching_tick import (
     Touch,
     crossed,
@@ -30,9 +26,9 @@ from workers.broker.matching_tick import (
     walk,
 )
 from workers.broker.money import ZERO
+from workers.broker.office import Office
 from workers.broker.orders import Happened, WorkingOrder
 from workers.broker.sizing import fillable
-from workers.broker.state import BrokerState
 from workers.broker.trailing import raised
 
 ENTRY_PATIENCE_MS: Final = 10_000
@@ -41,19 +37,10 @@ ENTRY_PATIENCE_MS: Final = 10_000
 class Pit:
     """Owned by the core; changes the state and notes what follows from it."""
 
-    def __init__(
-        self,
-        state: BrokerState,
-        terms: Terms,
-        instrument: Instrument,
-        *,
-        clerk: Clerk,
-        liquidator: Liquidator,
-        desk: Desk,
-        marker: Marker,
-    ) -> None:
-        self._state, self._terms, self._instrument = state, terms, instrument
-        self._clerk, self._liquidator, self._desk, self._marker = clerk, liquidator, desk, marker
+    def __init__(self, office: Office) -> None:
+        self._state, self._terms, self._instrument = office.state, office.terms, office.instrument
+        self._clerk, self._liquidator = office.clerk, office.liquidator
+        self._desk, self._marker = office.desk, office.marker
         self._bid = self._ask = Touch(ZERO, ZERO)
         self._now_ms = 0
 

@@ -46,13 +46,18 @@ class Foreign(Struct, frozen=True, tag="order_unknown"):
         return f"order {self.client_order_id} is open at the venue and unknown here: who else trades there?"
 
 
-class FilledOtherwise(Struct, frozen=True, tag="filled_otherwise"):
-    """The venue has filled more or less of an order than we know of."""
+class Unequal(Struct, frozen=True, kw_only=True):
+    """An amount is one on the books and another at the venue."""
 
     critical: ClassVar[bool] = True
-    client_order_id: str
     here: Decimal
     there: Decimal
+
+
+class FilledOtherwise(Unequal, frozen=True, tag="filled_otherwise", kw_only=True):
+    """The venue has filled more or less of an order than we know of."""
+
+    client_order_id: str
 
     def __str__(self) -> str:
         return (
@@ -61,24 +66,17 @@ class FilledOtherwise(Struct, frozen=True, tag="filled_otherwise"):
         )
 
 
-class PositionDiffers(Struct, frozen=True, tag="position_differs"):
+class PositionDiffers(Unequal, frozen=True, tag="position_differs", kw_only=True):
     """The venue holds another quantity (signed)."""
 
-    critical: ClassVar[bool] = True
     symbol: str
-    here: Decimal
-    there: Decimal
 
     def __str__(self) -> str:
         return f"position {self.symbol}: {text(self.here)} on the books, {text(self.there)} at the venue"
 
 
-class CashDiffers(Struct, frozen=True, tag="cash_differs"):
+class CashDiffers(Unequal, frozen=True, tag="cash_differs", kw_only=True):
     """The venue's cash is another."""
-
-    critical: ClassVar[bool] = True
-    here: Decimal
-    there: Decimal
 
     def __str__(self) -> str:
         return f"cash: {text(self.here)} on the books, {text(self.there)} at the venue"
@@ -98,7 +96,7 @@ def _orders(state: BrokerState, standing: Standing) -> Iterator[Difference]:
         if there is None:
             yield Gone(order)
         elif there != order.filled:
-            yield FilledOtherwise(name, order.filled, there)
+            yield FilledOtherwise(client_order_id=name, here=order.filled, there=there)
     yield from (Foreign(name) for name in sorted(standing.orders.keys() - state.working.keys()))
 
 
@@ -106,9 +104,9 @@ def _positions(state: BrokerState, standing: Standing) -> Iterator[Difference]:
     for symbol in sorted(state.books.positions.keys() | standing.positions.keys()):
         here, there = state.books.quantity(symbol), standing.positions.get(symbol, ZERO)
         if here != there:
-            yield PositionDiffers(symbol, here, there)
+            yield PositionDiffers(symbol=symbol, here=here, there=there)
 
 
 def _cash(state: BrokerState, standing: Standing) -> Iterator[Difference]:
     if standing.cash is not None and standing.cash != state.books.cash:
-        yield CashDiffers(state.books.cash, standing.cash)
+        yield CashDiffers(here=state.books.cash, there=standing.cash)

@@ -68,12 +68,14 @@ def _checked(wishes: Mapping[str, Any]) -> FeedConfig:
 def _ended_by_signals() -> Iterator[asyncio.Event]:
     """Have an event that is set by Ctrl+C and by those who stop programs in good order."""
     over, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in SIGNALS:
+    # What nohup, or a shell in the background, has ignored is meant to be.
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
         loop.add_signal_handler(number, over.set)
     try:
         yield over
     finally:
-        for number in SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 

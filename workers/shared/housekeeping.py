@@ -22,6 +22,8 @@ SOON_S: Final = 0.05
 """The pause between two bites while there is more to do."""
 OVERDUE_S: Final = 10.0
 """A worker that is never idle is interrupted when it is late by so much."""
+BUSY_S: Final = 0.1
+"""The pause between two bites of one that is interrupted: it must be tidied faster than it can write."""
 ROWS_AT_ONCE: Final = 500
 MIB: Final = 1 << 20
 
@@ -43,6 +45,7 @@ class Housekeeper:
         self._retention = Retention(policy, journal.readers(), now=now, last_seq=journal.last_seq)
         self.deadline = now + EVERY_S
         self.reasons: tuple[str, ...] = ()
+        self._interrupts = False
 
     def asked(self, fetch: Fetch, now: float, at_ms: int) -> None:
         """Learn from a reader's question how far it is."""
@@ -51,7 +54,8 @@ class Housekeeper:
 
     def turn(self, now: float, *, idle: bool) -> None:
         """Do a bite of what is due."""
-        if now < self.deadline or (not idle and now < self.deadline + OVERDUE_S):
+        patience = 0.0 if idle or self._interrupts else OVERDUE_S
+        if now < self.deadline + patience:
             return
         try:
             more = self._tidy(now)
@@ -59,7 +63,8 @@ class Housekeeper:
             # Told by the next step that cannot be written; what is kept too long hurts nobody.
             logger.debug("{}", error)
             more = False
-        self.deadline = now + (SOON_S if more else EVERY_S)
+        self._interrupts = more and not idle
+        self.deadline = now + ((SOON_S if idle else BUSY_S) if more else EVERY_S)
 
     def _tidy(self, now: float) -> bool:
         journal = self._journal

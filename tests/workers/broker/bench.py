@@ -12,9 +12,20 @@ import msgspec
 from msgspec import structs
 
 from protocol.codec import MARKET, STRATEGY
-from protocol.messages.market import Candle, Instrument, MarketRecord
+from protocol.messages.market import Candle, Instrument, MarginTier, MarketRecord
 from protocol.messages.stream import MarketRole, OrdersRole, Record, Role
-from protocol.messages.trading import EquityFraction, Fill, Order, OrderChanged, Side, Size, StrategyRecord
+from protocol.messages.trading import (
+    Cancel,
+    EquityFraction,
+    Fill,
+    Order,
+    OrderChanged,
+    Quantity,
+    Side,
+    Size,
+    StrategyRecord,
+    Through,
+)
 from workers.broker.breakers import OFF, Limits
 from workers.broker.core import BrokerCore
 from workers.broker.funding import Due, FundingSchedule
@@ -31,6 +42,11 @@ BTC = "BTC/USDT"
 D = Decimal
 CASH = D(10000)
 TERMS = Terms()
+FREE = Terms(taker=D(0), maker=D(0), slippage_bps=D(0))
+TEN_TIMES = structs.replace(FREE, leverage=D(10))
+ONE = Quantity(D(1))
+COARSE = Instrument(tick=D("0.5"), step=D("0.1"), contract="linear")
+TIERED = structs.replace(COARSE, tick=D("0.1"), tiers=(MarginTier(D(10**6), D(10), D("0.005")),))
 
 
 def candle(row: int, opening: str, close: str | None = None) -> Candle:
@@ -80,6 +96,26 @@ def order(
         reduce_only=reduce_only,
         **how,
     )
+
+
+def cancel(row: int, target: str, replacement: Order | None = None) -> Cancel:
+    """Take an order back on the close of ``row``."""
+    return Cancel(
+        client_order_id=f"c-{row}",
+        strategy="s",
+        row=row,
+        leg=9,
+        target=target,
+        decided_ms=row * MINUTE,
+        replacement=replacement,
+    )
+
+
+def traded(market: Sequence[MarketRecord], *said: StrategyRecord, **how: Any) -> Bench:
+    """Run a market with what one strategy says, without costs; it is through all rows."""
+    how = {"terms": FREE, "instrument": COARSE, **how}
+    wishes = sorted(said, key=lambda wish: wish.row)
+    return Bench(market, {"s": [*wishes, Through(len(market))]}, **how).run()
 
 
 @dataclass

@@ -9,14 +9,12 @@ from msgspec.structs import replace
 
 from protocol.messages.market import Candle, Instrument
 from protocol.messages.tick import Mark, MarketState, Quote, Trade
-from protocol.messages.trading import AtPrice, Bracket, Order, Quantity
-from tests.workers.broker.bench import BTC, Bench, D, order
+from protocol.messages.trading import AtPrice, Bracket, Order
+from tests.workers.broker.bench import BTC, FREE, ONE, Bench, D, order
 from workers.broker.matching import Terms
 
 T0 = 1_700_000_000_000 // 60_000 * 60_000
 """A full minute, as live data has it."""
-FREE = Terms(taker=D(0), maker=D(0), slippage_bps=D(0))
-ONE = Quantity(D(1))
 LONG = Bracket(stop=AtPrice(D(95)), target=AtPrice(D(110)))
 ARRIVED = 400
 """An order sent at 0 has reached the market by then."""

@@ -10,12 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.messages.market import Funding, MarketRecord
-from protocol.messages.trading import FundingPaid, Quantity, StrategyRecord, Through
-from tests.workers.broker.bench import BTC, MINUTE, Bench, D, candle, order
+from protocol.messages.trading import FundingPaid, StrategyRecord, Through
+from tests.workers.broker.bench import BTC, MINUTE, ONE, Bench, D, candle, order
 from workers.broker.errors import BadFundingFile
 from workers.broker.funding import Due, FundingSchedule, load
-
-ONE = Quantity(D(1))
 
 
 def written(folder: Path, text: str) -> Path:

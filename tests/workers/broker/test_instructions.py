@@ -23,13 +23,12 @@ from protocol.messages.instruction import (
 from protocol.messages.trading import (
     Cancel,
     OrderChanged,
-    Quantity,
     Through,
     TradeClosed,
     TradingChanged,
     WholePosition,
 )
-from tests.workers.broker.bench import MINUTE, Bench, D, bar, candle, order
+from tests.workers.broker.bench import MINUTE, ONE, Bench, D, bar, candle, order
 from tests.workers.broker.pit import T0, Live
 from workers.broker.core import BrokerCore
 from workers.broker.instructions import STALE_MS, Told
@@ -38,7 +37,6 @@ from workers.broker.state import restore
 from workers.broker.teller import Teller
 from workers.shared.instructing import instruct, instructions_file
 
-ONE = Quantity(D(1))
 ROWS = [candle(row, "100") for row in range(1, 9)]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from protocol.messages.trading import AtPrice, Bracket, Quantity, Through, TradeClosed, WholePosition
-from tests.workers.broker.bench import MINUTE, Bench, D, candle, order
-from tests.workers.broker.pit import ARRIVED, FREE, ONE, Live
+from tests.workers.broker.bench import FREE, MINUTE, ONE, Bench, D, candle, order
+from tests.workers.broker.pit import ARRIVED, Live
 from workers.broker.funding import Due
 
 SIZES = "SELECT client_order_id, quantity, filled FROM orders WHERE parent = 'in' ORDER BY 1"

@@ -81,14 +81,14 @@ def working(name: str, filled: int = 0) -> WorkingOrder:
         (Standing(positions={BTC: D(1)}), [Gone(working("a", 1))]),
         (
             Standing(orders={"a": D(2), "z": D(0), "b": D(0)}, positions={BTC: D(1)}),
-            [FilledOtherwise("a", D(1), D(2)), Foreign("b"), Foreign("z")],
+            [FilledOtherwise(client_order_id="a", here=D(1), there=D(2)), Foreign("b"), Foreign("z")],
         ),
         (
             Standing(orders={"a": D(1)}, positions={"ETH/USDT": D(-4)}, cash=D(9999)),
             [
-                PositionDiffers(BTC, D(1), D(0)),
-                PositionDiffers("ETH/USDT", D(0), D(-4)),
-                CashDiffers(CASH, D(9999)),
+                PositionDiffers(symbol=BTC, here=D(1), there=D(0)),
+                PositionDiffers(symbol="ETH/USDT", here=D(0), there=D(-4)),
+                CashDiffers(here=CASH, there=D(9999)),
             ],
         ),
     ],

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from protocol.messages.market import Funding, Instrument, MarginTier, MarketRecord
+from protocol.messages.market import Funding, MarketRecord
 from protocol.messages.trading import (
     AtPrice,
     Bracket,
     FundingPaid,
     Quantity,
-    StrategyRecord,
-    Through,
     WholePosition,
 )
-from tests.workers.broker.bench import BTC, MINUTE, Bench, D, bar, candle, order
-from tests.workers.broker.pit import ARRIVED, FREE, ONE, Live
+from tests.workers.broker.bench import (
+    BTC,
+    FREE,
+    MINUTE,
+    ONE,
+    TEN_TIMES,
+    Bench,
+    D,
+    bar,
+    candle,
+    order,
+    traded,
+)
+from tests.workers.broker.pit import ARRIVED, Live
 from workers.broker.errors import LedgerBroken
 from workers.broker.funding import Due
 from workers.broker.trailing import stop_at
-
-TEN_TIMES = replace(FREE, leverage=D(10))
-COARSE = Instrument(tick=D("0.5"), step=D("0.1"), contract="linear")
-TIERED = replace(COARSE, tick=D("0.1"), tiers=(MarginTier(D(10**6), D(10), D("0.005")),))
-
-
-def traded(market: Sequence[MarketRecord], *said: StrategyRecord, **how: Any) -> Bench:
-    """Run a market with what one strategy says; it is through all rows."""
-    how = {"terms": FREE, "instrument": COARSE, **how}
-    wishes = sorted(said, key=lambda wish: wish.row)
-    return Bench(market, {"s": [*wishes, Through(len(market))]}, **how).run()
 
 
 def filled(bench: Bench) -> list[tuple[str | None, int, Decimal]]:

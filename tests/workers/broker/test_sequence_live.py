@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from protocol.messages.market import Instrument, MarginTier
 from protocol.messages.trading import (
     AtPrice,
     Bracket,
@@ -15,14 +14,9 @@ from protocol.messages.trading import (
     Quantity,
     WholePosition,
 )
-from tests.workers.broker.bench import BTC, D, candle
-from tests.workers.broker.pit import ARRIVED, FREE, LONG, ONE, T0, Live, held
+from tests.workers.broker.bench import BTC, FREE, ONE, TEN_TIMES, TIERED, D, candle
+from tests.workers.broker.pit import ARRIVED, LONG, T0, Live, held
 from workers.broker.latency import latency_ms
-
-TEN_TIMES = replace(FREE, leverage=D(10))
-COARSE = Instrument(tick=D("0.5"), step=D("0.1"), contract="linear")
-TIERED = replace(COARSE, tick=D("0.1"), tiers=(MarginTier(D(10**6), D(10), D("0.005")),))
-
 
 # --- a candle that stands in for ticks ----------------------------------------------------------
 

@@ -11,7 +11,7 @@ from protocol.journal import Journal
 from protocol.messages.market import End
 from protocol.messages.stream import Fetch
 from protocol.retention import Policy
-from workers.shared.housekeeping import EVERY_S, ROWS_AT_ONCE, SOON_S, Housekeeper
+from workers.shared.housekeeping import BUSY_S, EVERY_S, OVERDUE_S, ROWS_AT_ONCE, SOON_S, Housekeeper
 
 pytestmark = pytest.mark.req("X1")
 RECORDS = 2 * ROWS_AT_ONCE + 1
@@ -45,6 +45,24 @@ def test_what_a_reader_is_done_with_is_remembered_and_goes_bite_by_bite(tmp_path
     reader = journal.readers()["broker"]
     journal.close()
     assert (RECORDS, 7) == (reader.seq, reader.seen_ms)
+
+
+def test_a_worker_that_is_never_idle_is_tidied_faster_than_it_writes(tmp_path: Path) -> None:
+    """Interrupted once, it is interrupted until all is done: one bite in ten seconds let a journal grow."""
+    journal, keeper = kept(tmp_path)
+    keeper.asked(asks(journal.id, RECORDS), now=1.0, at_ms=7)
+    keeper.turn(EVERY_S + OVERDUE_S - 0.1, idle=False)
+    assert 1 == journal.first_seq
+
+    now, pauses = EVERY_S + OVERDUE_S, []
+    for _ in range(3):
+        keeper.turn(now, idle=False)
+        pauses.append(round(keeper.deadline - now, 3))
+        now = keeper.deadline
+
+    assert [BUSY_S, BUSY_S, EVERY_S] == pauses
+    assert RECORDS == journal.first_seq - 1
+    journal.close()
 
 
 def test_a_reader_of_another_journal_is_done_with_nothing_here(tmp_path: Path) -> None:

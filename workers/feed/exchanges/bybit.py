@@ -126,7 +126,7 @@ class BybitSession:
                 _kline(read.mapping(row), frame) for row in read.sequence(read.member(frame, "data"))
             )
         if topic == self._trade:
-            return tuple(_print(read.mapping(row)) for row in read.sequence(read.member(frame, "data")))
+            return tuple(_print(row) for row in read.sequence(read.member(frame, "data")))
         if topic == self._ticker:
             return self._on_ticker(frame)
         return self._on_book(frame) if topic == self._book else ()
@@ -174,16 +174,10 @@ def _kline(row: Mapping[str, Any], frame: Mapping[str, Any]) -> events.Kline:
     )
 
 
-def _print(row: Mapping[str, Any]) -> events.Print:
-    return events.Print(
-        trade_id=read.identity(read.member(row, "i")),
-        price=read.number_at(row, "p"),
-        amount=read.number_at(row, "v"),
-        side=read.side(read.member(row, "S")),
-        at_ms=read.instant_at(row, "T"),
-        # A block trade was agreed on elsewhere: no evidence of a price here.
-        ordinary=row.get("BT") is not True,
-    )
+def _print(row: Any) -> events.Print:
+    # A block trade was agreed on elsewhere: no evidence of a price here.
+    ordinary = read.mapping(row).get("BT") is not True
+    return read.printed(row, ("i", "p", "v", "S", "T"), ordinary=ordinary)
 
 
 def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:

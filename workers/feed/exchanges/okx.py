@@ -22,6 +22,8 @@ BARS: Final[Mapping[str, str]] = {
 """Plain 1D would begin at midnight in Hong Kong."""
 HISTORY_LIMIT: Final = 300
 FUNDING_LIMIT: Final = 100
+TRADE: Final = ("tradeId", "px", "sz", "side", "ts")
+"""The keys of a trade: id, price, amount, side and time."""
 BASE: Final = "wss://ws.okx.com:8443"
 UPGRADE: Final = "64008"
 """The code of the notice that a connection is about to be closed for a service upgrade."""
@@ -136,7 +138,7 @@ class OkxSession:
                     quote for row in rows if (quote := _quote(read.mapping(row), self._size)) is not None
                 )
             case "trades":
-                return tuple(_print(read.mapping(row), self._size) for row in rows)
+                return tuple(read.printed(row, TRADE, size=self._size) for row in rows)
             case "funding-rate":
                 return self._on_funding(rows)
             case "mark-price":
@@ -175,16 +177,6 @@ def _quote(row: Mapping[str, Any], size: Decimal) -> events.BestQuote | None:
         return None
     bid, bid_size, ask, ask_size = (read.number_at(row, key) for key in keys)
     return events.BestQuote(bid, bid_size * size, ask, ask_size * size, read.instant_at(row, "ts"))
-
-
-def _print(row: Mapping[str, Any], size: Decimal) -> events.Print:
-    return events.Print(
-        trade_id=read.identity(read.member(row, "tradeId")),
-        price=read.number_at(row, "px"),
-        amount=read.number_at(row, "sz") * size,
-        side=read.side(read.member(row, "side")),
-        at_ms=read.instant_at(row, "ts"),
-    )
 
 
 def _control(frame: Mapping[str, Any]) -> tuple[events.Event, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
+from urllib.parse import urlencode
 
 from protocol.messages.market import Instrument
 from workers.feed.exchanges.events import Event, Kline, PastFunding
@@ -60,6 +61,10 @@ class Request:
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+
+    def url(self, base: str) -> str:
+        """Return its whole address."""
+        return f"{base.rstrip('/')}{self.path}" + (f"?{urlencode(self.query)}" if self.query else "")
 
 
 class Session(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
-from workers.feed.exchanges.events import BadFrame, Kline, PastFunding
+from workers.feed.exchanges.events import BadFrame, Kline, PastFunding, Print
 
 T = TypeVar("T")
 
@@ -19,6 +19,7 @@ _NUMBER: Final = re.compile(r"-?\d{1,20}(?:\.\d{0,30})?(?:[eE][+-]?\d{1,2})?\Z",
 _WIDEST: Final = 30
 _LONGEST_MS: Final = 10**15
 _LONGEST_TEXT: Final = 200
+_ONE: Final = Decimal(1)
 
 
 def decoded(text: str | bytes) -> Any:
@@ -119,6 +120,14 @@ def candles(rows: Any) -> tuple[Kline, ...]:
     """Return candles of ``[open time, open, high, low, close, volume, ...]``, oldest first."""
     checked = (sequence(row, least=6) for row in sequence(rows))
     return oldest_first(Kline.of(instant(row[0]), map(number, row[1:6])) for row in checked)
+
+
+def printed(row: Any, keys: Sequence[str], *, size: Decimal = _ONE, ordinary: bool = True) -> Print:
+    """Return the trade whose id, price, amount (of ``size`` each), side and time are under ``keys``."""
+    trade_id, price, amount, told_side, at_ms = (member(row, key) for key in keys)
+    return Print(
+        identity(trade_id), number(price), number(amount) * size, side(told_side), instant(at_ms), ordinary
+    )
 
 
 def oldest_first(klines: Iterable[Kline]) -> tuple[Kline, ...]:

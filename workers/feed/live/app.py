@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
-from urllib.parse import urlencode
 
 import msgspec
 from loguru import logger
 
 from protocol.codec import MARKET
-from protocol.messages.market import Instrument
 from protocol.messages.stream import MarketRole
 from workers.feed.config import TIMEFRAME_MS, FeedConfig
 from workers.feed.exchanges.bitunix import Bitunix
-from workers.feed.exchanges.events import BadFrame, UnknownMarket
 from workers.feed.exchanges.port import Exchange, Market
 from workers.feed.exchanges.symbols import pair
 from workers.feed.exchanges.table import EXCHANGES
+from workers.feed.live import grids
 from workers.feed.live.core import LiveCore
 from workers.feed.live.hours import Calendar
 from workers.feed.live.internet import Internet
 from workers.feed.live.kept import kept_calendar
-from workers.feed.live.network import Network, Unreachable
+from workers.feed.live.network import Network
 from workers.feed.live.service import LiveService
 from workers.feed.live.sessions import Sessions
 from workers.feed.live.settings import LiveSettings
@@ -78,22 +75,17 @@ def assemble(
     state = restored(
         journal.state(), f"{name or exchange.name} {market.kind} {config.symbol} {config.timeframe}"
     )
-    # After a crash nobody waits for the exchange: grids change with the months, not with the minutes.
-    known = state.instrument if context.launch.incarnation > 1 else None
     try:
-        asked = known or asyncio.run(_instrument(exchange, market, network, rest_base))
-    except UnknownMarket as error:
-        # What has been traded before is not parked for ever by one wrong answer.
-        if state.instrument is None:
-            journal.close()
-            raise _unlisted(context, config, error) from error
-        logger.bind(symbol=config.symbol, why=str(error)).warning("market no longer listed")
-        asked = None
-    instrument = asked or state.instrument or _unknown(config)
-    market = replace(market, contract_size=instrument.contract_size)
-    core = LiveCore(exchange, settings_of(config, market), state, random.Random().random)
-    if asked is not None:
-        core.learned(asked)
+        instrument = grids.found(
+            context, config, state.instrument, lambda: grids.asked(exchange, market, network, rest_base)
+        )
+    except BadConfig:
+        journal.close()
+        raise
+    sized = replace(market, contract_size=instrument.contract_size)
+    core = LiveCore(exchange, settings_of(config, sized), state, random.Random().random)
+    if instrument.filters_known:
+        core.learned(instrument)
     facts = {"exchange": name or exchange.name, "market": market.kind, "symbol": config.symbol}
     logger.bind(**facts, tick=instrument.tick, step=instrument.step).info("market opened")
     return Worker(
@@ -145,47 +137,3 @@ def _hours(config: FeedConfig) -> Calendar | None:
 def wall_ms() -> int:
     """Return UTC milliseconds."""
     return time.time_ns() // 1_000_000
-
-
-def _unlisted(context: Context, config: FeedConfig, error: UnknownMarket) -> BadConfig:
-    problem = f"{config.exchange} has no such market: {error.found}"
-    return BadConfig(key=f"{context.launch.child}.config.symbol", found=config.symbol, problem=problem)
-
-
-async def _instrument(
-    exchange: Exchange, market: Market, network: Network, rest_base: str
-) -> Instrument | None:
-    request = exchange.instrument(market)
-    query = f"?{urlencode(request.query)}" if request.query else ""
-    try:
-        response = await network.get(f"{rest_base.rstrip('/')}{request.path}{query}")
-        if response.status == 200:
-            return _lawful(exchange.parse_instrument(market, response.body))
-        why = f"status {response.status}"
-    except UnknownMarket:
-        raise
-    except (Unreachable, BadFrame) as error:
-        why = str(error)
-    logger.bind(path=request.path, why=why).warning("instrument not known from the exchange")
-    return None
-
-
-def _lawful(found: Instrument) -> Instrument:
-    """Return it if prices and amounts can lie on its grids. Raises BadFrame."""
-    if (
-        min(found.tick, found.step, found.contract_size) <= 0
-        or min(found.min_quantity, found.min_notional) < 0
-    ):
-        raise BadFrame("number", f"tick {found.tick}, step {found.step}")
-    return found
-
-
-def _unknown(config: FeedConfig) -> Instrument:
-    known = config.instrument.as_message()
-    return Instrument(
-        tick=known.tick,
-        step=known.step,
-        min_notional=known.min_notional,
-        contract=known.contract,
-        filters_known=False,
-    )

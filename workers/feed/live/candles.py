@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from workers.feed.exchanges.events import Kline
-from workers.feed.live.backfill import Backfill, Question
+from workers.feed.live.backfill import MOST, Backfill, Question
 from workers.feed.live.finality import GRACE_MS, Finality, Origin
 from workers.feed.live.order import Hole, Order, Slot
 from workers.feed.live.resample import Resampler
@@ -105,7 +105,7 @@ class Candles:
         """Return what a poller asks, whether or not something is owed."""
         hole = self._owed(exchange_ms)
         count = 0 if hole is None else hole.count
-        return Question(self._order.last_open_ms + self._base_ms, min(count + 2, 200), gap=count > 1)
+        return Question(self._order.last_open_ms + self._base_ms, min(count + 2, MOST), gap=count > 1)
 
     def gap(self, exchange_ms: int) -> bool:
         """Whether candles are missing."""

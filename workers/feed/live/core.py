@@ -274,7 +274,9 @@ class LiveCore:
 
     def _on_mark(self, mark: MarkPrice) -> str | None:
         fault = self._ticks.mark(mark, self._at_ms, self._exchange_ms)
-        return self._funding.take(mark) if fault is None else fault
+        if fault is None:
+            self._funding.take(mark)
+        return fault
 
     def _check_life(self) -> None:
         settings, now = self._settings, self._now

@@ -26,8 +26,6 @@ SAME_MS: Final = 60_000
 """Binance stamps a funding some milliseconds late: two within a minute are one."""
 HOUR_MS: Final = 3_600_000
 """Fundings are at full hours, mostly at 00, 08 and 16 UTC."""
-FURTHEST_MS: Final = 24 * HOUR_MS
-"""No funding is told of earlier: what is named beyond this would keep all others from being believed."""
 RETRY_MS: Final = 60_000
 MOST_TRIES: Final = 30
 """After so many questions in vain the estimate is told, if there is one, and mark prices are believed."""
@@ -78,17 +76,11 @@ class FundingClock:
             self.told_ms = exchange_ms if self.pending is None else min(exchange_ms, self.pending.at_ms - 1)
         self.told_ms = max(self.told_ms, exchange_ms - LONGEST_MS)
 
-    def take(self, mark: MarkPrice) -> str | None:
-        """Learn a mark price; it may close the funding before. Return what is wrong with it, if anything."""
+    def take(self, mark: MarkPrice) -> None:
+        """Learn a mark price; it may close the funding before."""
         if mark.next_funding_ms is None or (mark.rate is None and not self._asks):
-            return None
-        if mark.next_funding_ms > mark.at_ms + FURTHEST_MS:
-            return "funding_time"
-        self._learn(mark, Pending(mark.next_funding_ms, mark.rate, mark.at_ms))
-        return None
-
-    def _learn(self, mark: MarkPrice, coming: Pending) -> None:
-        before = self.pending
+            return
+        before, coming = self.pending, Pending(mark.next_funding_ms, mark.rate, mark.at_ms)
         if mark.at_ms >= coming.at_ms or (before is not None and coming.at_ms < before.at_ms):
             return
         if before is None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
-from urllib.parse import urlencode
 
 from workers.feed.live.commands import Answer, Ask, AtWork, Command, Connect, Disconnect, Ping, Say
 from workers.feed.live.network import Connection, Network, Response, Unreachable
@@ -130,12 +129,9 @@ class LiveService:
                 return  # the listener hears of it too, and tells
 
     async def _ask(self, ask: Ask) -> None:
-        query = f"?{urlencode(ask.request.query)}" if ask.request.query else ""
         sent_ms = self._wall_ms()
         try:
-            found: Response | Unreachable = await self._network.get(
-                f"{self._rest_base.rstrip('/')}{ask.request.path}{query}"
-            )
+            found: Response | Unreachable = await self._network.get(ask.request.url(self._rest_base))
         except Unreachable as error:
             found = error
         answer = _answer(ask.number, sent_ms, self._wall_ms(), found)

@@ -15,6 +15,8 @@ OLDEST_MS: Final = 60_000
 """A tick older than this says nothing about now."""
 NEWEST_MS: Final = 60_000
 """A time further ahead than this is a mistake, not a clock."""
+FURTHEST_FUNDING_MS: Final = 24 * 3_600_000
+"""No funding is told of earlier: what is named beyond this would keep all others from being believed."""
 
 
 def kline_fault(kline: Kline, length_ms: int, exchange_ms: int) -> str | None:
@@ -54,6 +56,8 @@ def mark_fault(mark: MarkPrice, exchange_ms: int) -> str | None:
         return "price"
     if mark.rate is not None and abs(mark.rate) >= 1:
         return "rate"
+    if mark.next_funding_ms is not None and mark.next_funding_ms > mark.at_ms + FURTHEST_FUNDING_MS:
+        return "funding_time"
     return _age_fault(mark.at_ms, exchange_ms)
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.workers.feed.live.bench import MINUTE, START_MS, Bench, kline, quote, trade
-from workers.feed.live.commands import Disconnect, Ping, Say
+from workers.feed.live.commands import Connect, Disconnect, Ping, Say
 from workers.feed.live.errors import NoData
 
 
@@ -215,6 +215,26 @@ def test_what_comes_from_a_connection_that_was_given_up_is_not_heard() -> None:
     bench.run(0.1)
 
     assert [] == bench.ticks
+
+
+@pytest.mark.req("F1")
+@pytest.mark.parametrize(
+    ("told", "asked"),
+    [
+        ("", ["wss://ws.okx.com:8443/ws/v5/business", "wss://ws.okx.com:8443/ws/v5/public"]),
+        ("wss://other:8443", ["wss://other:8443/ws/v5/business", "wss://other:8443/ws/v5/public"]),
+        ("ws://[::1]:9/", ["ws://[::1]:9/ws/v5/business", "ws://[::1]:9/ws/v5/public"]),
+        ("wss://other/all/of/it", ["wss://other/all/of/it"] * 2),
+        ("wss://other/all/", ["wss://other/all/"] * 2),
+    ],
+)
+def test_another_address_takes_the_exchange_s_paths_unless_it_has_one(told: str, asked: list[str]) -> None:
+    """An address with a path of its own is taken as it is."""
+    bench = Bench("okx", settings={"base_url": told})
+    bench.run(0.1)
+
+    assert asked == [it.url for _, it in bench.commands if isinstance(it, Connect)]
+    assert asked == [facts["url"] for facts in bench.logged("connected")]
 
 
 @pytest.mark.req("F9")

@@ -35,28 +35,45 @@ async def quotes(_path: str) -> AsyncIterator[Frame]:
         yield Frame(now_ms(), quote(now_ms()))
 
 
+async def recorded(out: Path, *numbers: signal.Signals) -> int:
+    """Record quotes, and have these signals come in the middle of it; how many frames came."""
+    async with running(LocalExchange(quotes)) as local:
+        wishes = {
+            "source": "exchange", "exchange": "binance", "symbol": "BTC/USDT", "history": 0,
+            "ws_url": local.ws_url, "rest_url": local.rest_url,
+        }  # fmt: skip
+        recording = asyncio.create_task(run(wishes, out, 600.0, lambda _: None))
+        for number in numbers:
+            enough = local.served + 5
+            await until(lambda enough=enough: local.served > enough)  # type: ignore[misc]
+            assert not recording.done()
+            os.kill(os.getpid(), number)
+        return await asyncio.wait_for(recording, 10)
+
+
 @pytest.mark.req("F1")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_recording_in_good_order(tmp_path: Path, number: signal.Signals) -> None:
     """Whoever has enough says so with Ctrl+C; the file is closed, and how much is in it is known."""
     out = tmp_path / NAMES[1]
-
-    async def main() -> int:
-        async with running(LocalExchange(quotes)) as local:
-            wishes = {
-                "source": "exchange", "exchange": "binance", "symbol": "BTC/USDT", "history": 0,
-                "ws_url": local.ws_url, "rest_url": local.rest_url,
-            }  # fmt: skip
-            recording = asyncio.create_task(run(wishes, out, 600.0, lambda _: None))
-            await until(lambda: local.served > 5)
-            os.kill(os.getpid(), number)
-            return await asyncio.wait_for(recording, 10)
-
-    frames = asyncio.run(main())
+    frames = asyncio.run(recorded(out, number))
     lines, cut = read_frames(out)
 
     assert frames == sum(b'"in"' in line for line in lines) > 0
     assert not cut
+
+
+@pytest.mark.req("F1")
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """Whoever starts it with nohup wants it to outlive the terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        frames = asyncio.run(recorded(tmp_path / NAMES[0], signal.SIGHUP, signal.SIGTERM))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert frames > 5
 
 
 @pytest.mark.req("F1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from protocol.messages.tick import Mark, Quote, Trade
@@ -104,6 +106,31 @@ def test_bad_prices_are_counted_and_never_go_out(frame: str, kind: str) -> None:
 
     assert before + 1 == len(bench.ticks)
     assert 1 == bench.count("rejected")
+
+
+@pytest.mark.req("F5")
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"p": "0"}, "price"),
+        ({"i": "-1"}, "price"),
+        ({"r": "1"}, "rate"),
+        ({"E": START_MS - 120_000}, "age"),
+        ({"E": START_MS + 120_000}, "age"),
+        ({"p": None}, "number"),
+    ],
+)
+def test_bad_mark_prices_are_counted_and_never_go_out(wrong: dict[str, object], kind: str) -> None:
+    """Nor is anything learned of a funding from them."""
+    bench = opened(kind="perpetual")
+    told = json.loads(mark(bench.exchange_ms, START_MS + HOUR))
+    bench.say(json.dumps({**told, **wrong}))
+
+    assert [] == bench.ticks
+    assert kind == bench.logged("data rejected")[0]["kind"]
+    bench.say(json.dumps(told))
+
+    assert 1 == len(bench.ticks)
 
 
 @pytest.mark.req("F5")

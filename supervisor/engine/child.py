@@ -96,6 +96,9 @@ class ChildNode:
         """The ids from the root down, joined by slashes."""
         return self.id if self.parent is None else f"{self.parent.path}/{self.id}"
 
+    def rebuild(self) -> None:
+        """Become what it shall be, while it is down; a worker takes a change of its own at once."""
+
     def answer_joiners(self, *, ok: bool, detail: str) -> None:
         """Tell those whose wish to start it was overtaken by another one what became of that."""
         requests, self.joiners = self.joiners, []

@@ -127,6 +127,7 @@ class Engine:
         if self._root.phase is not Phase.DOWN:
             self._root.shut_down(code)
         elif not self._over:  # asked before the tree was started: it never will be
+            self._root.closing = True
             self._ctx.emit(Exit(code))
         self._told_to_end = True
 

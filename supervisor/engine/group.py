@@ -187,10 +187,9 @@ class SupervisorNode(ChildNode):
         """Now that all is down, see to the changes that wait for that, whose turn may never come."""
         self.rebuild()
         for child in tuple(self.children):
+            child.rebuild()
             if child.leaving:
                 self.forget(child)
-            elif isinstance(child, SupervisorNode):
-                child.rebuild()
 
     def _release(self, child: Node) -> None:
         child.gone = True
@@ -276,6 +275,7 @@ class SupervisorNode(ChildNode):
         """
         wanted = {id(spec) for spec in self.spec.children}
         for child in tuple(self.children):
+            child.rebuild()  # the turn of that in the lane may not have come yet
             if id(child.spec) not in wanted:
                 self.forget(child)
         there = {child.id: child for child in self.children}

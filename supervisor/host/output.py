@@ -194,12 +194,15 @@ class Output:
         # Not to be in the way of a child that ends: its last output wakes this thread before its end does.
         os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
         while not self._closed:
-            try:
-                self._turn()
-            # Without this thread every child would block on its full pipe: it must outlive any defect.
-            except Exception:  # noqa: BLE001
-                self._stumbled(traceback.format_exc())
+            self._carefully(self._turn)
         self._finish()
+
+    def _carefully(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        # Without this thread every child would block on its full pipe: it must outlive any defect.
+        except Exception:  # noqa: BLE001
+            self._stumbled(traceback.format_exc())
 
     def _stumbled(self, trace: str) -> None:
         record = {"level": "ERROR", "message": "log reader stumbled", "exception": trace}
@@ -306,7 +309,8 @@ class Output:
             file.close()
 
     def _finish(self) -> None:
-        self._do_asked()
+        while self._asked:
+            self._carefully(self._do_asked)
         for pipe in list(self._pipes.values()):
             self._read(pipe, _SETTLE_CHUNKS)
             if pipe.open:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -60,7 +61,8 @@ class LastWord:
             return
 
         def in_loop() -> None:
-            self._loop.call_soon_threadsafe(settled)
+            with suppress(RuntimeError):  # the loop is over, and nobody is left to be told
+                self._loop.call_soon_threadsafe(settled)
 
         self._words.when_settled(event.child, event.incarnation, in_loop)
         # A disk that hangs may hold up the reader: the end of a child must not wait for its log.

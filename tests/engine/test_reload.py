@@ -8,7 +8,7 @@ import pytest
 
 from supervisor.engine import events
 from supervisor.engine.changes import changes
-from supervisor.engine.spec import Backoff, ChildSpec, Program, SupervisorSpec, WorkerSpec
+from supervisor.engine.spec import Backoff, ChildSpec, Intensity, Program, SupervisorSpec, WorkerSpec
 from tests.support.world import CRASH, Life, World
 
 
@@ -305,3 +305,27 @@ def test_changed_child_that_others_wait_for_does_not_leave_them_waiting() -> Non
     reload(world, group("root", changed, worker("b"), strategy="one_for_all"))
 
     assert world.states() == {"a": "ready", "b": "ready"}
+
+
+@pytest.mark.req("S12")
+@pytest.mark.req("O3")
+def test_stop_outlives_a_reload_that_starts_the_group_before_the_turn_of_its_change() -> None:
+    """A held sibling had it down; moved before that one it starts, but not who was stopped in it."""
+    inner = group("inner", worker("e"), worker("f"))
+    once = replace(worker("once"), restart="temporary")
+    waiting = group("root", worker("a"), once, group("g", inner), strategy="rest_for_one")
+    world = World(replace(waiting, intensity=Intensity(max_restarts=0, period=60.0))).boot()
+    world.stop("f")
+    world.run_for(0.0)
+    world.crash("a")
+    world.run_for(0.0)
+    assert (world.states()["a"], world.states()["e"]) == ("held", "stopped")
+
+    anew = replace(
+        once, program=Program(command=("walk",))
+    )  # its turn comes first, and ends with a start of g
+    moved = group("g", replace(inner, strategy="rest_for_one"))
+    reload(world, replace(waiting, children=(anew, moved, worker("a"))))
+
+    assert (world.states()["e"], world.states()["f"]) == ("ready", "stopped")
+    assert len(world.spawned_at["f"]) == 1

@@ -281,3 +281,29 @@ def test_nothing_is_left_after_many_incarnations(tmp_path: Path) -> None:
     os.close(held)
 
     assert (set(Path("/proc/self/fd").iterdir()), threading.active_count()) == before
+
+
+@pytest.mark.req("H4")
+def test_what_is_left_at_the_end_is_stored_although_somebody_who_waited_fails(output: Output) -> None:
+    """The thread ended with a traceback on the terminal; later lines and its descriptors were lost."""
+
+    begun = threading.Event()
+
+    def hold_until_the_close() -> None:
+        begun.set()
+        wait_until(lambda: output._closed, what="the close")
+
+    def fail() -> None:
+        raise RuntimeError("defect of who waited")
+
+    write = attached(output)
+    output.when_settled("other", 1, hold_until_the_close)
+    assert begun.wait(PATIENCE)
+    output.when_settled("other", 1, fail)
+    output.write({"message": "after it", "level": "INFO"})
+    os.write(write, b"last line\n")
+    os.close(write)
+
+    assert output.close(PATIENCE)
+    assert ["log reader stumbled", "after it"] == messages(output, "root")
+    assert ["last line"] == messages(output, "feed")

@@ -52,3 +52,17 @@ def test_end_is_told_although_the_log_hangs(monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(play())
 
     assert [Exited("c", 1, ExitStatus(code=1), detail="ValueError: no")] == told
+
+
+@pytest.mark.req("H4")
+def test_reader_that_is_later_than_the_loop_is_not_disturbed() -> None:
+    """A root that was ended at once was over before the log: the reader stumbled over the closed loop."""
+    reader = StuckReader()
+
+    async def play() -> None:
+        LastWord(reader, lambda *_: None, lambda _: None).hear(CRASHED)
+
+    asyncio.run(play())
+
+    assert reader.then is not None
+    reader.then()

@@ -44,14 +44,16 @@ from workers.strategy.wishes import Wish
 __all__ = ["Settings", "StrategyCore"]
 
 ROWS_PER_STEP: Final = 500
+STEP_S: Final = 0.2
+"""After so long a step takes nothing more: only between steps can the process say that it lives."""
 AT_LEAST: Final = 2
 """Fewer candles are no history, whatever the strategy says."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the core has from outside. ``clock`` measures, for the log only, how long a step took; ``guard``
-    is asked before each evaluation whether what runs is still what was chosen."""
+    """What the core has from outside. ``clock`` measures how long a step takes, which changes nothing but
+    where steps end; ``guard`` is asked before each evaluation whether what runs is still what was chosen."""
 
     clock: Callable[[], float]
     guard: Guard = UNGUARDED
@@ -85,6 +87,7 @@ class StrategyCore:
         self._interval = Interval(settings.interval_ms, kept.cycle_ms)
         self._horizon = Horizon(kept.account_through, kept.done_row)
         self._now, self._at_ms, self._ticks = 0.0, 0, 0
+        self._began = 0.0
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -126,7 +129,7 @@ class StrategyCore:
     def step(self) -> Step | None:
         """Evaluate what is here; None when there is nothing to do. Raises when the errors are too many."""
         self._troubles.check()
-        began = self._around.clock()
+        self._began = self._around.clock()
         made = Produced()
         self._take_news(made)
         self._take_rows(made)
@@ -135,9 +138,13 @@ class StrategyCore:
         if not made.anything:
             return None
         if made.signals or made.cycled:
-            facts = {"count": made.signals, "seconds": round(self._around.clock() - began, 6)}
+            facts = {"count": made.signals, "seconds": round(self._took_s, 6)}
             made.logs.append(LogLine("INFO", "signals generated", facts))
         return self._as_step(made)
+
+    @property
+    def _took_s(self) -> float:
+        return self._around.clock() - self._began
 
     @property
     def waiting_for(self) -> str | None:
@@ -169,7 +176,7 @@ class StrategyCore:
 
     def _take_news(self, made: Produced) -> None:
         inputs, child = self._inputs, self._settings.child
-        while inputs.news and inputs.account is not None:
+        while inputs.news and inputs.account is not None and self._took_s < STEP_S:
             record = inputs.news.popleft()
             made.cursors[inputs.account] = record.seq
             own = self._hears(inputs.account, record.seq)
@@ -204,12 +211,16 @@ class StrategyCore:
         rows = self._inputs.rows
         for _ in range(ROWS_PER_STEP):
             lane = rows.next()
-            if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
+            if lane is None or self._waits_for_fills(lane) or self._done_for_now:
                 break
             if self._asking.waits and not self._answered(lane, made):
                 break
             self._row(lane, made)
         self._tell_through(made)
+
+    @property
+    def _done_for_now(self) -> bool:
+        return self._troubles.spent or self._took_s >= STEP_S
 
     def _tell_through(self, made: Produced) -> None:
         rows = self._inputs.rows

@@ -101,14 +101,7 @@ class Root:
         self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
-        self._run_end = RunEnd(
-            max_restarts,
-            members,
-            news=self._news,
-            stop=self.shut_down,
-            peers=self._peers,
-            stopping=lambda: self.stopping,
-        )
+        self._run_end = self._new_run_end(max_restarts, members)
         self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = self._new_foreign()
@@ -119,14 +112,7 @@ class Root:
         self._last_word = LastWord(output, self._foreign.trouble, self.tell)
         self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
-        self._reloading = Reloading(
-            reader,
-            answering=self._operators,
-            tell=self.tell,
-            renew=self._host.renew,
-            broken=self._broken,
-            started_with=tree,
-        )
+        self._reloading = self._new_reloading(reader)
         self._events.serve(self._transport, runtime_dir, self._noise)
 
     async def open(self) -> None:
@@ -303,6 +289,16 @@ class Root:
             alone=alone,
         )
 
+    def _new_reloading(self, reader: Reader | None) -> Reloading:
+        return Reloading(
+            reader,
+            answering=self._operators,
+            tell=self.tell,
+            renew=self._host.renew,
+            broken=self._broken,
+            started_with=self._tree,
+        )
+
     def _new_foreign(self) -> ForeignPrograms:
         return ForeignPrograms(
             self._taken.runtime_dir,
@@ -311,6 +307,16 @@ class Root:
             broken=self._broken,
             liveness=self._liveness,
             noise=self._noise,
+        )
+
+    def _new_run_end(self, max_restarts: int | None, members: frozenset[str]) -> RunEnd:
+        return RunEnd(
+            max_restarts,
+            members,
+            news=self._news,
+            stop=self.shut_down,
+            peers=self._peers,
+            stopping=lambda: self.stopping,
         )
 
     def _new_bell(self) -> AlarmBell:
@@ -391,8 +397,5 @@ class Root:
             self.tell(events.BeatMissed(late.child, late.incarnation, late.silence))
 
     def _about(self) -> dict[str, Any]:
-        return {
-            "config": self._tree.name,
-            "state_dir": str(self._tree.state_dir),
-            "version": self._version,
-        }
+        state_dir = str(self._tree.state_dir)
+        return {"config": self._tree.name, "state_dir": state_dir, "version": self._version}

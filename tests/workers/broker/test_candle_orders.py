@@ -15,6 +15,7 @@ from protocol.messages.trading import (
     OrderChanged,
     Quantity,
     Through,
+    TradeClosed,
     WholePosition,
 )
 from tests.workers.broker.bench import MINUTE, ONE, Bench, D, bar, cancel, candle, order, traded
@@ -288,3 +289,22 @@ def test_nonsense_is_denied_with_a_code_and_kept(wrong: dict[str, Any], code: st
     assert bench.denials == ([code] if code else [])
     assert bench.rows("SELECT code FROM orders ORDER BY number LIMIT 1") == [(code,)]
     assert len(bench.fills) == (code is None)
+
+
+@pytest.mark.req("B4")
+def test_the_entry_of_a_trade_that_began_with_a_flip_counts_only_what_was_opened() -> None:
+    """Long 1, sold 3: two are short at 100; two more at 110 make an average of 105, whatever was closed."""
+    opens = ["100", "100", "100", "110", "120"]
+    bench = traded(
+        [candle(row, price) for row, price in enumerate(opens, 1)],
+        order(1, size=ONE),
+        order(2, "sell", size=Quantity(D(3))),
+        order(3, "sell", size=Quantity(D(2))),
+        order(4, size=Quantity(D(4)), reduce_only=True),
+    )
+
+    trades = [o for o in bench.outputs if isinstance(o, TradeClosed)]
+    assert [(o.side, o.quantity, o.entry, o.exit) for o in trades] == [
+        ("long", D(1), D(100), D(100)),
+        ("short", D(4), D(105), D(120)),
+    ]

@@ -119,14 +119,7 @@ class Root:
         self._last_word = LastWord(output, self._foreign.trouble, self.tell)
         self._overview = self._new_overview()
         self._operators, self._children = self._desks(runtime_dir)
-        self._reloading = Reloading(
-            reader,
-            answering=self._operators,
-            tell=self.tell,
-            renew=self._host.renew,
-            broken=self._broken,
-            started_with=tree,
-        )
+        self._reloading = self._new_reloading(reader)
         self._events.serve(self._transport, runtime_dir, self._noise)
 
     async def open(self) -> None:
@@ -301,6 +294,16 @@ class Root:
             preload=self._tree.preload,
             capacity=len(workers(self._tree.root)),
             alone=alone,
+        )
+
+    def _new_reloading(self, reader: Reader | None) -> Reloading:
+        return Reloading(
+            reader,
+            answering=self._operators,
+            tell=self.tell,
+            renew=self._host.renew,
+            broken=self._broken,
+            started_with=self._tree,
         )
 
     def _new_foreign(self) -> ForeignPrograms:

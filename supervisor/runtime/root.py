@@ -101,14 +101,7 @@ class Root:
         self._host = self._new_host(alone=alone)
         self._resources = Resources(self._host, self._engine, self.tell)
         self._news = News(self._events, self._resources.explained)
-        self._run_end = RunEnd(
-            max_restarts,
-            members,
-            news=self._news,
-            stop=self.shut_down,
-            peers=self._peers,
-            stopping=lambda: self.stopping,
-        )
+        self._run_end = self._new_run_end(max_restarts, members)
         self._bell = self._new_bell()
         self._systemd = Systemd(systemd, self._condition)
         self._foreign = self._new_foreign()
@@ -316,6 +309,16 @@ class Root:
             noise=self._noise,
         )
 
+    def _new_run_end(self, max_restarts: int | None, members: frozenset[str]) -> RunEnd:
+        return RunEnd(
+            max_restarts,
+            members,
+            news=self._news,
+            stop=self.shut_down,
+            peers=self._peers,
+            stopping=lambda: self.stopping,
+        )
+
     def _new_bell(self) -> AlarmBell:
         alerts = Alerts(self._tree.notifier, self._tree.alert_after, self._host.now())
         bell = AlarmBell(self._tree.alert_command, alerts, run=self._host.run, broken=self._broken)
@@ -394,8 +397,5 @@ class Root:
             self.tell(events.BeatMissed(late.child, late.incarnation, late.silence))
 
     def _about(self) -> dict[str, Any]:
-        return {
-            "config": self._tree.name,
-            "state_dir": str(self._tree.state_dir),
-            "version": self._version,
-        }
+        state_dir = str(self._tree.state_dir)
+        return {"config": self._tree.name, "state_dir": state_dir, "version": self._version}

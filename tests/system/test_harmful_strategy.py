@@ -59,7 +59,7 @@ def trades_on(root: RootProcess) -> None:
         ("os._exit(3)", "crashed"),
         ("threading.Thread(target=os._exit, args=(5,)).start(); time.sleep(1)", "crashed"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "killed"),
-        ("os.kill(os.getpid(), signal.SIGSTOP)", "hung"),
+        ("time.sleep(0.5); os.kill(os.getpid(), signal.SIGSTOP)", "hung"),  # not before ready is on its way
         ("sys.modules.clear()", "crashed"),
         ("raise BaseException('no')", "config"),
         ("sys.exit(0)", "config"),

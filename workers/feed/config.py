@@ -75,7 +75,9 @@ class HoursConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     holidays: tuple[date, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a time zone that nobody knows."""
+        """Raise ValueError for a time zone that nobody knows, and for a market that would never open."""
+        if not self.days:
+            raise ValueError("days are none: name a day on which the market is open, or leave days out")
         self.as_hours()
 
     def as_hours(self) -> Hours:
@@ -157,8 +159,10 @@ def check(config: FeedConfig, child: str) -> FeedConfig:
             if not config.file:
                 problem = "a recording is needed: write the path of a candle file"
                 raise _refused(child, "file", config.file, problem)
-            if config.calendar:
-                raise _refused(child, "calendar", config.calendar, "a recording needs none: leave it out")
+            zone = config.hours and config.hours.timezone
+            for key, found in (("calendar", config.calendar), ("hours", zone)):
+                if found:
+                    raise _refused(child, key, found, "a recording needs none: leave it out")
         case "exchange":
             _check_exchange(config, child)
         case "simulated":

@@ -188,6 +188,8 @@ def _frames(path: Path, config: FeedConfig) -> capture.Rows:
     rows = capture.rows_of(lines, exchange.session(market), config.timeframe_ms)
     if not rows.lines:
         found = f"it holds no closed candle and no trade of {exchange.name} {kind} {config.symbol}"
+        if rows.bad:
+            found += f"; {rows.bad} of its lines are no frames of {exchange.name}"
         raise BadRecording(
             path=path, found=found, wanted="set exchange, market, symbol and timeframe to its own"
         )

@@ -77,8 +77,11 @@ def _timed(row: Row) -> Row:
 
 
 def iso(time_ms: int) -> str:
-    """Write UTC milliseconds as ``2022-01-01T00:00:00.000Z``."""
-    time = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
+    """Write UTC milliseconds as ``2022-01-01T00:00:00.000Z``; as they are where no calendar goes so far."""
+    try:
+        time = datetime.fromtimestamp(time_ms / 1000, tz=UTC)
+    except (ValueError, OverflowError):
+        return f"{time_ms} ms"
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -7,8 +7,9 @@
                                 |                          that can goes on in memory, and nothing is told
                                 '-- None: wait for a frame or a deadline
 
-A live price is handed over, and decided upon, before any record that waits. It never moves a cursor, and a
-step of nothing but ticks and logs touches no disk.
+A live price is handed over, and decided upon, before any record that waits, but for those of a core so slow
+that it would not be heard of for long. It never moves a cursor, and a step of nothing but ticks and logs
+touches no disk.
 
 Time comes from the ``clock`` given, sockets from the ``transport`` given: a test drives many shells over the
 network in memory in simulated time. Errors that end the process are raised by ``turn`` or by a handler.
@@ -36,6 +37,9 @@ from workers.shared.producer import Producer
 from workers.shared.vitals import Vitals
 from workers.shared.worker import Worker
 
+TICKS_S: Final = 0.2
+"""For so long live prices are handed over in one turn: only between turns does the process say that it
+lives."""
 RETRY_S: Final = 1.0
 """How long a step that could not be committed waits."""
 HEALTH_LINE_S: Final = 300.0
@@ -68,6 +72,7 @@ class Shell:
         self._held = Held(worker.storage)
         self._health_line_at = surroundings.clock() + HEALTH_LINE_S
         self._complaint_at = 0.0
+        self._ticks_left = False
 
     def open(self) -> None:
         """Bind, say ready, begin to consume. Raises EndpointUnusable."""
@@ -156,9 +161,10 @@ class Shell:
     def _work(self, now: float) -> bool:
         if self._held.step is not None and now >= self._held.retry_at:
             return self._write(self._held.step, now)
+        self._ticks_left = False
         step = None if self._held.blocks else self._next_step(now)
         if step is None:
-            return False
+            return self._ticks_left
         self._tell_ticks(step)
         if not step.writes_anything:
             self._say(step, ())
@@ -190,10 +196,14 @@ class Shell:
         return self._worker.core.step()
 
     def _step_after_ticks(self) -> Step | None:
+        ends_at = self._around.clock() + TICKS_S
         for consumer in self._consumers.values():
             while consumer.hand_over_tick():
                 if (step := self._worker.core.step()) is not None:
                     return step
+                if self._around.clock() >= ends_at:
+                    self._ticks_left = True
+                    return None
         return None
 
     def _tell_ticks(self, step: Step) -> None:

@@ -31,7 +31,7 @@ from workers.strategy.asking import Asking, Question
 from workers.strategy.desk import Desk, Settings
 from workers.strategy.guard import UNGUARDED, Guard
 from workers.strategy.horizon import Horizon
-from workers.strategy.inputs import Inputs
+from workers.strategy.inputs import AccountForgotten, Inputs
 from workers.strategy.interval import Interval
 from workers.strategy.moment import LATE_MS, Moment, at_close, at_interval, at_price
 from workers.strategy.produced import Produced
@@ -44,14 +44,16 @@ from workers.strategy.wishes import Wish
 __all__ = ["Settings", "StrategyCore"]
 
 ROWS_PER_STEP: Final = 500
+STEP_S: Final = 0.2
+"""After so long a step takes nothing more: only between steps can the process say that it lives."""
 AT_LEAST: Final = 2
 """Fewer candles are no history, whatever the strategy says."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the core has from outside. ``clock`` measures, for the log only, how long a step took; ``guard``
-    is asked before each evaluation whether what runs is still what was chosen."""
+    """What the core has from outside. ``clock`` measures how long a step takes, which changes nothing but
+    where steps end; ``guard`` is asked before each evaluation whether what runs is still what was chosen."""
 
     clock: Callable[[], float]
     guard: Guard = UNGUARDED
@@ -85,6 +87,7 @@ class StrategyCore:
         self._interval = Interval(settings.interval_ms, kept.cycle_ms)
         self._horizon = Horizon(kept.account_through, kept.done_row)
         self._now, self._at_ms, self._ticks = 0.0, 0, 0
+        self._began = 0.0
 
     # --- the port -------------------------------------------------------------------------------
 
@@ -126,7 +129,7 @@ class StrategyCore:
     def step(self) -> Step | None:
         """Evaluate what is here; None when there is nothing to do. Raises when the errors are too many."""
         self._troubles.check()
-        began = self._around.clock()
+        self._began = self._around.clock()
         made = Produced()
         self._take_news(made)
         self._take_rows(made)
@@ -135,9 +138,13 @@ class StrategyCore:
         if not made.anything:
             return None
         if made.signals or made.cycled:
-            facts = {"count": made.signals, "seconds": round(self._around.clock() - began, 6)}
+            facts = {"count": made.signals, "seconds": round(self._took_s, 6)}
             made.logs.append(LogLine("INFO", "signals generated", facts))
         return self._as_step(made)
+
+    @property
+    def _took_s(self) -> float:
+        return self._around.clock() - self._began
 
     @property
     def waiting_for(self) -> str | None:
@@ -169,16 +176,30 @@ class StrategyCore:
 
     def _take_news(self, made: Produced) -> None:
         inputs, child = self._inputs, self._settings.child
-        while inputs.news and inputs.account is not None:
+        while inputs.news and inputs.account is not None and self._took_s < STEP_S:
             record = inputs.news.popleft()
             made.cursors[inputs.account] = record.seq
+            own = self._hears(inputs.account, record.seq)
             message = ACCOUNT.decode(record.body)
             if isinstance(message, Through):
                 self._horizon.heard(message)
-            elif isinstance(message, Fill | OrderChanged) and message.strategy == child:
+            elif isinstance(message, Fill | OrderChanged) and message.strategy == child and own:
                 self._kept.book.heard(message)
                 if isinstance(message, Fill):
                     self._tell_fill(message, made)
+
+    def _hears(self, account: str, seq: int) -> bool:
+        """Whether news of its own orders are those of this strategy, and of all its orders.
+
+        Where the broker has forgotten its first records, one that never ordered is new; what is told of its
+        orders is of an earlier one by its name, and would make up half a position.
+        """
+        kept, ordered = self._kept, self._tally.orders > 0
+        if not kept.account_from:
+            kept.account_from = 1 if kept.account_through else seq
+            if kept.account_from > 1 and ordered:
+                raise AccountForgotten(self._settings.child, account, seq)
+        return kept.account_from == 1 or ordered
 
     def _tell_fill(self, fill: Fill, made: Produced) -> None:
         if (watch := self._desk.watches.get(fill.symbol)) is not None:
@@ -190,12 +211,16 @@ class StrategyCore:
         rows = self._inputs.rows
         for _ in range(ROWS_PER_STEP):
             lane = rows.next()
-            if lane is None or self._waits_for_fills(lane) or self._troubles.spent:
+            if lane is None or self._waits_for_fills(lane) or self._done_for_now:
                 break
             if self._asking.waits and not self._answered(lane, made):
                 break
             self._row(lane, made)
         self._tell_through(made)
+
+    @property
+    def _done_for_now(self) -> bool:
+        return self._troubles.spent or self._took_s >= STEP_S
 
     def _tell_through(self, made: Produced) -> None:
         rows = self._inputs.rows

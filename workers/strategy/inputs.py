@@ -28,6 +28,21 @@ class UnfitInput(PersonMustLook):
         )
 
 
+class AccountForgotten(PersonMustLook):
+    """A strategy that has traded begins to listen to a broker that has forgotten what came of its orders."""
+
+    def __init__(self, child: str, account: str, seq: int) -> None:
+        super().__init__(child, account, seq)
+        self.child, self.account, self.seq = child, account, seq
+
+    def __str__(self) -> str:
+        return (
+            f"{self.child}.config.inputs: {self.account!r} no longer keeps what became of the first orders of"
+            f" {self.child!r} (its oldest record is {self.seq}), so that nobody can tell it what it holds;"
+            f" leave {self.account!r} out of its inputs, or close its position and give it another id"
+        )
+
+
 class Inputs:
     """``names`` are the ids in the tree file; nothing is taken in before all of them are known."""
 

@@ -39,7 +39,8 @@ class StrategyState(msgspec.Struct, kw_only=True):
     """All of it. ``strategy`` is what made the ``snapshot``, in the version ``strategy_version``.
 
     ``done_row`` is that of :class:`workers.strategy.rows.Rows`; ``cycle_ms`` is when the ``interval`` was
-    last over.
+    last over. ``account_from`` is the first record that was heard of the broker (0: none yet): 1, or the
+    oldest that it still had.
     """
 
     version: int = 1
@@ -51,6 +52,7 @@ class StrategyState(msgspec.Struct, kw_only=True):
     markets: dict[str, Watched] = msgspec.field(default_factory=dict)
     done_row: int = 0
     account_through: int = 0
+    account_from: int = 0
     cycle_ms: int | None = None
 
 

@@ -194,6 +194,8 @@ def test_bad_orders_are_denied_with_a_code_and_kept(wrong: object, code: str) ->
     assert bench.denials == [code]
     assert bench.fills == []
     assert bench.rows("SELECT status, code FROM orders") == [("denied", code)]
+    counted = bench.core.counters()
+    assert (counted["orders"], counted["fills"], counted["denied"]) == (1, 0, 1)
 
 
 def test_before_the_first_candle_there_is_no_price() -> None:

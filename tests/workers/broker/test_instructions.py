@@ -122,6 +122,11 @@ def test_the_kill_switch_cancels_closes_and_halts_until_two_words_are_said(bench
     ]
 
     told(bench, KillSwitch(on=False))
+    halt, lifted = [o for o in bench.outputs if isinstance(o, TradingChanged)][-2:]
+    assert [(o.state, o.trigger, o.critical) for o in (halt, lifted)] == [
+        ("halted", "operator", False),  # somebody is there: nobody need be woken
+        ("halted", "kill_switch", True),
+    ]
     through(bench, 5, order(5, size=ONE))
     assert bench.denials == ["halted", "halted"]
 
@@ -161,12 +166,16 @@ def test_an_order_by_hand_expired_by_the_wall_clock(bench: Bench) -> None:
 
 
 @pytest.mark.req("B1")
-def test_an_order_by_hand_that_waited_for_the_broker_is_stale() -> None:
+@pytest.mark.parametrize(
+    ("age_ms", "outcome"),
+    [(STALE_MS, "accepted"), (STALE_MS + 1, "denied: stale, given more than 60 s ago")],
+)
+def test_an_order_by_hand_that_waited_for_the_broker_is_stale(age_ms: int, outcome: str) -> None:
     """Whoever gave it had seen another market."""
-    live = Live().quote("100", "100.1", now=0).at(STALE_MS + 1)
+    live = Live().quote("100", "100.1", now=0).at(age_ms)
     told(live.bench, PlaceOrder(order=order(0, size=ONE, name="m")), at_ms=T0)
 
-    assert live.bench.denials == ["stale"]
+    assert live.bench.rows("SELECT outcome FROM instructions") == [(outcome,)]
 
 
 def test_a_denied_order_by_hand_did_not_say_why(bench: Bench) -> None:

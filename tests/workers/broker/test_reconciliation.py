@@ -225,6 +225,17 @@ def executed(name: str, quantity: int, filled: int) -> Executed:
 
 
 @pytest.mark.req("B8")
+def test_an_order_whose_time_is_over_there_expires_here() -> None:
+    """It is not on record as cancelled: nobody has asked for that."""
+    place = account()
+    place_order(place, "rests", kind="limit", limit=D(90))
+    place.live.core.answer([Ended("rests", how="expired")])
+    place.pump()
+
+    assert place.live.statuses() == {"rests": "expired"}
+
+
+@pytest.mark.req("B8")
 @pytest.mark.parametrize(
     "answer",
     [

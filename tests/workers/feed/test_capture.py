@@ -89,6 +89,16 @@ def test_what_is_recorded_can_be_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.req("F5")
+def test_frames_of_another_exchange_are_refused_with_how_many_are_not_understood() -> None:
+    """A wrong exchange in the section looks like that."""
+    path = DATA / "okx_2022-05-13.ws.jsonl.gz"
+    with pytest.raises(
+        BadRecording, match=r"of kraken spot BTC/USDT; \d+ of its lines are no frames of kraken"
+    ):
+        load(path, config(path.name, "kraken", "BTC/USDT"))
+
+
+@pytest.mark.req("F5")
 @pytest.mark.parametrize("name", ["cut.ws.jsonl", "cut.ws.jsonl.gz"])
 def test_a_file_that_ends_in_the_middle_is_replayed_up_to_there(tmp_path: Path, name: str) -> None:
     """Its recorder was killed, or the disk was full; what is missing is counted."""

@@ -10,6 +10,8 @@ from workers.feed.config import FeedConfig, check
 from workers.shared.config import decode
 from workers.shared.exits import PersonMustLook
 
+NIGHT = {"timezone": "UTC", "opens": "18:00:00", "closes": "06:00:00"}
+
 
 @pytest.mark.req("S12")
 @pytest.mark.parametrize(
@@ -49,6 +51,8 @@ from workers.shared.exits import PersonMustLook
             ["feed.config.candles", "'trades'", "hears no trades"],
         ),
         ({"file": "a.csv", "calendar": "XNYS"}, ["feed.config.calendar", "XNYS", "leave it out"]),
+        ({"file": "a.csv", "hours": NIGHT}, ["feed.config.hours", "found 'UTC'", "a recording needs none"]),
+        ({"source": "exchange", "hours": {**NIGHT, "days": []}}, ["feed.config.hours", "name a day"]),
         ({"source": "exchange", "form": "older"}, ["feed.config.form", "older", "bitunix"]),
         (
             {

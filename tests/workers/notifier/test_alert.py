@@ -59,6 +59,14 @@ def test_with_nobody_to_tell_it_says_so() -> None:
 
 
 @pytest.mark.req("N5")
+def test_without_a_word_there_is_nothing_to_say() -> None:
+    """That is no success: whoever started it meant something."""
+    code, said = send(" ", alert=b" \n", TELEGRAM_BOT_TOKEN="1:a", TELEGRAM_CHAT_ID="2")
+
+    assert (2, True) == (code, "nothing to say" in said)
+
+
+@pytest.mark.req("N5")
 def test_a_message_that_is_never_taken_ends_with_1() -> None:
     """It does not try for ever."""
     with telegram_server() as fake:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from protocol.codec import INSTRUCTIONS
 from protocol.errors import NoAnswer
@@ -139,6 +140,13 @@ def test_positions_profit_signals_and_the_day_are_read(obeying: Obeying, state_d
     assert do(obeying, "positions") == "BTC: 0.5 at 42000.1"
     assert do(obeying, "profit") == "Profit 7.5 after fees of 1, 2 trades, 50% won"
     assert do(obeying, "signals") == "01-01 01:00 trend BTC: exit (0.7)"
+    later = replace(signal, strategy="other", at_ms=2 * HOUR)
+    keep(state_dir, "other", tables.TABLES, [tables.stored(replace(later, at_ms=3)), tables.stored(later)])
+    assert [line[6:17] for line in do(obeying, "signals").splitlines()] == [
+        "02:00 other",
+        "01:00 trend",
+        "00:00 other",
+    ]
     assert do(obeying, "daily") == "the day so far"
 
 

@@ -104,6 +104,34 @@ def test_messages_leave_unless_a_recording_is_traded(root: FakeRoot, expected: b
     watching(root, use)
 
 
+@pytest.mark.parametrize(
+    ("children", "role", "expected"),
+    [
+        ((), None, None),
+        ((child("feed", "starting"),), None, None),
+        ((child("feed"), child("broker", "backoff")), LIVE, None),
+        ((child("feed"), child("broker", "stopping")), RECORDED, True),
+        ((child("feed"), child("broker", "stopped")), LIVE, False),
+        ((child("feed", "held"),), None, False),
+    ],
+)
+def test_whether_it_is_a_replay_is_said_when_all_have_spoken(
+    children: tuple[dict[str, Any], ...], role: Role | None, expected: bool | None
+) -> None:
+    """A recording decides at once; that there is none only when nobody is still to come."""
+    assert sight.replays(tree(*children), {"feed": role}) is expected
+
+
+def test_each_new_error_counts() -> None:
+    """One is enough; of a child that has none counted, or was not seen before, nothing is new."""
+    before, after = {"feed": 3, "broker": 2}, child("feed", errors=4, last_error="no route")
+    odd = {**child("broker", last_error="x"), "counters": {}}
+
+    told = sight.new_errors(before, tree(after, odd, child("late", errors=9, last_error="y")), but="notifier")
+    assert [("feed", "no route", 1)] == told
+    assert 0 == sight.errors_in(odd)
+
+
 @pytest.mark.req("N1")
 def test_messages_wait_until_it_is_known_whether_this_is_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that is still starting may yet say so."""

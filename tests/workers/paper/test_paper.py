@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from protocol.journal import Journal
-from protocol.messages.trading import EquityFraction, Signal, Through, WholePosition
+from protocol.messages.trading import EquityFraction, Quantity, Signal, Through, WholePosition
 from tests.workers.broker.bench import BTC, MINUTE, Bench, D, candle, order
 from workers.broker import store
 from workers.paper import cli
@@ -47,6 +48,15 @@ def keep_signal(state_dir: Path, child: str, at_ms: int) -> None:
     journal.close()
 
 
+def kept(state_dir: Path, bench: Bench) -> Path:
+    """Write the database of a broker."""
+    journal = Journal.open(state_dir / "data" / "broker.db", stream="broker", tables=store.TABLES)
+    for step in bench.steps:
+        journal.commit(state=step.state, statements=[(w.sql, w.parameters) for w in step.writes])
+    journal.close()
+    return state_dir
+
+
 @pytest.fixture
 def bench() -> Bench:
     """Give a broker that has bought, sold half of it, and denied an order."""
@@ -59,11 +69,21 @@ def bench() -> Bench:
 @pytest.fixture
 def traded(state_dir: Path, bench: Bench) -> Path:
     """Give a state directory with that broker's database."""
-    journal = Journal.open(state_dir / "data" / "broker.db", stream="broker", tables=store.TABLES)
-    for step in bench.steps:
-        journal.commit(state=step.state, statements=[(w.sql, w.parameters) for w in step.writes])
-    journal.close()
-    return state_dir
+    return kept(state_dir, bench)
+
+
+@pytest.mark.parametrize("decided_ms", [2**63 - 1, 2**64 - 1, -(2**63)])
+def test_a_denied_order_of_a_year_that_no_calendar_has_hid_all_orders(
+    state_dir: Path, decided_ms: int
+) -> None:
+    """A foreign strategy may say anything: it is stored, and shown, and so are the others."""
+    odd = replace(order(1, size=Quantity(D(0)), name="odd"), decided_ms=decided_ms, expires_ms=-(2**63))
+    kept(state_dir, Bench([candle(1, "100"), candle(2, "100")], {"s": [odd, Through(2)]}).run())
+
+    (shown,) = lines("orders", "--state-dir", str(state_dir))
+    assert (shown["client_order_id"], shown["status"]) == ("odd", "denied")
+    assert shown["expires"] == f"{1 - 2**63} ms"
+    assert run("orders", "--state-dir", str(state_dir)).exit_code == 0
 
 
 def test_fills_oldest_first_with_amounts_as_strings(traded: Path) -> None:

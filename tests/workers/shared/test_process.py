@@ -157,7 +157,7 @@ def test_beats_flow_at_full_speed_of_a_replay(started: Started) -> None:
     async def body(root: Root) -> None:
         feed = started.start("feed", file="candles.csv", on_end="loop")
         reader = started.start("reader")
-        await root.hears(lambda _: sum(beat.loops > 200 for beat in root.beats()) > 40)
+        await root.hears(lambda _: sum(beat.loops > 200 for beat in root.beats()) > 10)
         for process in (reader, feed):
             process.send_signal(signal.SIGTERM)
             assert (await asyncio.to_thread(ended, process))[0] == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -70,6 +70,7 @@ def made(
     mode: Literal["dry-run", "paper"] = "paper",
     inputs: tuple[str, ...] | None = None,
     guard: Guard | None = None,
+    clock: Callable[[], float] = lambda: 0.0,
     **settings: Any,
 ) -> StrategyCore:
     """Return a core that knows its feed and its broker; with ``inputs`` it has met nobody yet."""
@@ -79,7 +80,7 @@ def made(
         chosen,
         Settings(child="strategy", mode=mode, **settings),
         stored,
-        Surroundings(lambda: 0.0, guard or UNGUARDED),
+        Surroundings(clock, guard or UNGUARDED),
         inputs=inputs or (("feed", "broker") if hears else ("feed",)),
     )
     if inputs is None:

@@ -23,10 +23,11 @@ from protocol.messages.trading import (
     Through,
     WholePosition,
 )
-from tests.workers.strategy.market import Taken, account, candles, made, role
+from tests.workers.strategy.market import Taken, account, candles, drive, made, role
 from workers.strategy.api import Context, Intent, Position, Strategy, StrategyParameters, Withdraw
 from workers.strategy.book import Book, Held
 from workers.strategy.core import StrategyCore
+from workers.strategy.inputs import AccountForgotten
 from workers.strategy.wishes import Wish
 
 STOP = Away(Decimal("0.02"))
@@ -223,3 +224,35 @@ def test_a_book_forgets_orders_that_have_ended() -> None:
     assert ["a"] == list(book.asked)
     book.heard(changed(order, "cancelled"))
     assert [] == list(book.asked)
+
+
+@pytest.mark.req("S12")
+def test_a_new_strategy_hears_only_of_its_own_orders_where_the_broker_has_forgotten_some() -> None:
+    """What comes first there is the end of an earlier one of its name, whose beginning nobody has."""
+    floor = Floor({"11": [Intent("enter_long")]})
+    floor._seq = 280
+    assert [] == floor.row(1, filled("of one before", "sell", "2", "10"))
+    (entry,) = floor.row(2)
+    floor.row(3, filled(entry.client_order_id, "buy", "3", "12"), changed(entry, "filled"))
+
+    assert [("flat", "0"), ("long", "3")] == floor.positions
+    again = made(Noting({}), inputs=("feed", "broker"), stored=floor.taken.state)
+    assert again.counters()["orders"] == 1
+
+
+@pytest.mark.req("S12")
+@pytest.mark.parametrize("oldest", [1, 281])
+def test_one_that_has_traded_begins_to_listen_only_where_all_its_fills_are_kept(oldest: int) -> None:
+    """Else nobody could tell it what it holds: a person must look, who is told what to do."""
+    script: dict[str, list[Wish]] = {"11": [Intent("enter_long")]}
+    core = made(Noting(script), inputs=("feed",))
+    core.introduce("feed", role())
+    deaf = drive(core, candles([10, 11, 12])[:3])
+    floor = Floor({}, stored=deaf.state)
+    floor._seq = oldest - 1
+    if oldest == 1:
+        floor.row(4, filled("x", "buy", "3", "12"))
+        assert ("long", "3") == floor.positions[-1]
+        return
+    with pytest.raises(AccountForgotten, match=r"its oldest record is 281.*leave 'broker' out of its inputs"):
+        floor.row(4, filled("x", "buy", "3", "12"))

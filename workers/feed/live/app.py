@@ -13,6 +13,7 @@ from loguru import logger
 
 from protocol.codec import MARKET
 from protocol.messages.stream import MarketRole
+from protocol.retention import Policy
 from workers.feed.config import TIMEFRAME_MS, FeedConfig
 from workers.feed.exchanges.bitunix import Bitunix
 from workers.feed.exchanges.port import Exchange, Market
@@ -101,8 +102,14 @@ def assemble(
         encode=MARKET.encode,
         timed=core,
         condition=core.condition,
+        policy=_policy(config),
         services=(LiveService(core, network, rest_base, wall_ms),),
     )
+
+
+def _policy(config: FeedConfig) -> Policy:
+    """Keep what a first start would have asked for: a strategy that is added later has a warm-up too."""
+    return Policy(keep_s=max(Policy.keep_s, config.history * config.timeframe_ms / 1000))
 
 
 def market_of(exchange: Exchange, config: FeedConfig) -> Market:

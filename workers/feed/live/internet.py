@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from workers.feed.live import http
+from workers.feed.live.memory import trim
 from workers.feed.live.network import Response, Unreachable
 
 OPEN_S: Final = 10.0
@@ -88,6 +89,7 @@ class Internet:
             finally:
                 # Whoever is cancelled in the middle of the goodbye leaves the socket to nobody.
                 connection.transport.abort()
+                trim()
 
     async def get(self, url: str) -> Response:
         """Ask by HTTP."""
@@ -95,6 +97,8 @@ class Internet:
             return await http.get(url, self._context(url))
         except (OSError, TimeoutError) as error:
             raise Unreachable(_trouble(error, url)) from error
+        finally:
+            trim()
 
     async def _opened(self, url: str) -> ClientConnection:
         try:
@@ -111,6 +115,8 @@ class Internet:
             )
         except TROUBLES as error:
             raise Unreachable(_trouble(error, url)) from error
+        finally:
+            trim()
 
     def _context(self, url: str) -> ssl.SSLContext | None:
         if urlsplit(url).scheme in ("ws", "http"):

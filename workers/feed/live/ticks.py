@@ -13,6 +13,12 @@ from workers.feed.live.validation import far_off, mark_fault, print_fault, quote
 MOST_HELD: Final = 10_000
 """Trades that nobody fetched (the disk is full, say): beyond this the older half is let go."""
 
+BELIEVED_MS: Final = 120_000
+"""How long prices hold a level more than half off before it is believed.
+
+A candle that REST has confirmed says so sooner, unless it is a long one.
+"""
+
 
 class Ticks:
     """Judges and collects the live prices of ``symbol``; ``reference`` is the last price known."""
@@ -22,6 +28,7 @@ class Ticks:
         self._ids = TradeIds()
         self.reference = reference
         self._last_quote_ms = self._last_mark_ms = 0
+        self._elsewhere: tuple[Decimal, int] | None = None
         self._trades: list[Trade] = []
         self._quote: Quote | None = None
         self._mark: Mark | None = None
@@ -31,7 +38,7 @@ class Ticks:
         """Take a best bid and ask; return what is wrong with it, if anything."""
         if (fault := quote_fault(quote, exchange_ms)) is not None:
             return fault
-        if far_off(quote.bid, self.reference) or far_off(quote.ask, self.reference):
+        if not self._believable((quote.bid, quote.ask), exchange_ms):
             return "far_off"
         at_ms = exchange_ms if quote.at_ms is None else quote.at_ms
         if at_ms < self._last_quote_ms:
@@ -56,7 +63,7 @@ class Ticks:
             return fault
         if not trade.ordinary:
             return "not_market"
-        if far_off(trade.price, self.reference):
+        if not self._believable((trade.price,), exchange_ms):
             return "far_off"
         trade_id = trade.trade_id or self._ids.made(trade.at_ms)
         if not self._ids.fresh(trade_id, trade.at_ms):
@@ -103,3 +110,14 @@ class Ticks:
         found += [tick for tick in (self._mark, self._quote) if tick is not None]
         self._trades, self._mark, self._quote = [], None, None
         return tuple(found)
+
+    def _believable(self, prices: tuple[Decimal, ...], exchange_ms: int) -> bool:
+        """Whether these are near the last price, or where all have been for a while."""
+        if not any(far_off(price, self.reference) for price in prices):
+            self._elsewhere = None
+            return True
+        level, since_ms = self._elsewhere or (None, exchange_ms)
+        if level is None or any(far_off(price, level) for price in prices):
+            self._elsewhere = (prices[0], exchange_ms)
+            return False
+        return exchange_ms - since_ms >= BELIEVED_MS

@@ -6,6 +6,7 @@ import json
 from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,19 +41,34 @@ class Rest:
 
 
 def worker(
-    folder: Path, network: Rest, incarnation: int = 1, symbol: str = "SUSHI/USDT", exchange: str = "binance"
+    folder: Path,
+    network: Rest,
+    incarnation: int = 1,
+    symbol: str = "SUSHI/USDT",
+    exchange: str = "binance",
+    **more: Any,
 ) -> Worker:
     launch = Launch(
         child="feed", path="root/feed", incarnation=incarnation, runtime_dir=str(folder),
         state_dir=str(folder), config_dir=str(folder),
     )  # fmt: skip
-    config = FeedConfig(source="exchange", market="perpetual", symbol=symbol)
+    config = FeedConfig(source="exchange", market="perpetual", symbol=symbol, **more)
     return assemble(Context(launch), config, EXCHANGES[exchange], network)
 
 
 def role_of(built: Worker) -> MarketRole:
     assert isinstance(built.role, MarketRole)
     return built.role
+
+
+@pytest.mark.req("T3", "X1")
+@pytest.mark.parametrize(("timeframe", "keep_s"), [("1m", 6_000), ("1h", 360_000)])
+def test_who_is_added_later_finds_a_warm_up(tmp_path: Path, timeframe: str, keep_s: float) -> None:
+    """As many candles stay as a first start asks for (100): ten minutes would be none of an hour."""
+    built = worker(tmp_path, Rest(), timeframe=timeframe)
+    built.journal.close()
+
+    assert built.policy.keep_s == keep_s
 
 
 def live(built: Worker) -> None:

@@ -277,10 +277,36 @@ def test_a_revision_is_told_once_and_only_of_what_is_remembered() -> None:
 
 
 @pytest.mark.req("F7")
+def test_that_nothing_traded_in_an_interval_that_is_out_is_no_news() -> None:
+    """Nothing waits for what has been, else there would seem to be a hole for ever."""
+    order = Order(MINUTE, 5 * MINUTE)
+    for minute in (4, 5):
+        order.quiet(minute * MINUTE)
+    before = order.holds
+    order.quiet(6 * MINUTE)
+
+    assert (before, order.holds) == (False, True)
+    assert [Slot(6 * MINUTE, None)] == list(order.release())
+
+
+@pytest.mark.req("F7")
+def test_of_several_holes_the_first_is_owed_and_no_more_than_it() -> None:
+    """Oldest first; what is there already is not asked for again."""
+    order = Order(MINUTE, 0)
+    for minute in (3, 6, 9):
+        order.offer(candle(minute), backfilled=False)
+    assert Hole(MINUTE, 2) == order.owed(10 * MINUTE)
+    for minute in (1, 2):
+        order.offer(candle(minute), backfilled=True)
+
+    assert Hole(4 * MINUTE, 2) == order.owed(10 * MINUTE)
+
+
+@pytest.mark.req("F7")
 def test_what_is_given_up_is_behind_us_and_never_before() -> None:
     """What waited in it is let go, what waits behind it stays, and there is no way back."""
     order = Order(MINUTE, 0)
-    for minute in (3, 6):
+    for minute in (3, 4, 6):
         order.offer(candle(minute), backfilled=False)
     order.jump(5 * MINUTE)
     order.jump(2 * MINUTE)

@@ -172,6 +172,26 @@ def test_after_a_candle_that_rest_confirmed_prices_at_its_level_are_believed() -
     assert 2 <= len(bench.ticks)
 
 
+@pytest.mark.req("F5")
+@pytest.mark.parametrize("still_at", [None, "99.9"])
+def test_a_level_that_holds_for_two_minutes_is_believed_before_a_long_candle_is_over(
+    still_at: str | None,
+) -> None:
+    """Nobody can wait for the end of a day, for stops would sleep. A price at the old level denies it."""
+    bench = opened(timeframe="1D")
+    bench.say(quote(bench.exchange_ms))
+    bench.stream(lambda at_ms: quote(at_ms, "40", "41"), 5.0, 300)
+    if still_at is not None:
+        bench.stream(lambda at_ms: trade(at_ms, at_ms, still_at), 50.0, 300)
+    bench.run(115)
+    assert "99.9" == {str(it.bid) for it in bench.ticks if isinstance(it, Quote)}.pop()
+    bench.say(trade(bench.exchange_ms, 7, "1"))
+    bench.run(180)
+
+    bids = {str(it.bid) for it in bench.ticks if isinstance(it, Quote)}
+    assert bids == ({"99.9", "40"} if still_at is None else {"99.9"})
+
+
 @pytest.mark.req("F8")
 def test_funding_is_told_once_at_its_time_with_the_rate_that_stood() -> None:
     """The first mark price after it still names the past time, as recorded; the next one closes it."""

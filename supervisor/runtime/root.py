@@ -280,7 +280,7 @@ class Root:
     def _new_host(self, *, alone: bool) -> RealHost:
         return RealHost(
             loop=self._loop,
-            sink=lambda event: self._last_word.hear(event),
+            sink=lambda event: self._last_word.hear(event),  # noqa: PLW0108 - which is made after the host
             broken=self._broken,
             attach_output=self._output.attach,
             preload=self._tree.preload,

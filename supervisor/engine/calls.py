@@ -12,6 +12,7 @@ from typing import Literal
 
 from supervisor.engine.child import Outcome, Record
 from supervisor.engine.commands import Answer, CallError, CallResult, Counts, ListedChild
+from supervisor.engine.completion import complete
 from supervisor.engine.context import Context
 from supervisor.engine.events import (
     Call,
@@ -157,18 +158,18 @@ class Calls:
     def _terminate(self, call: TerminateChild, supervisor: SupervisorNode, child: Node) -> Operation[None]:
         yield from child.stop("stopped")
         child.forget_next_start()
-        waited = child.record
+        was = child.record
         child.record = Record.STOPPED
         supervisor.recovery.drop_if_done(child)
         self._answer(call, CallResult())
-        self._start_others(supervisor, waited)
+        self._start_others(supervisor, was)
 
     def _restart(self, call: RestartChild, supervisor: SupervisorNode, child: Node) -> Operation[None]:
         error = _DOWN.get(child.record)
         if error is not None:
             self._refuse(call, error)
             return
-        waited = child.record
+        was = child.record
         yield from child.stop("restarted")  # a start that was cut may have left a process behind
         outcome = yield from self._start_again(supervisor, child)
         if outcome is Outcome.CUT:
@@ -176,7 +177,7 @@ class Calls:
             return
         self._answer(call, _result_of(outcome, child))
         if outcome is not Outcome.FAILED:
-            self._start_others(supervisor, waited)
+            self._start_others(supervisor, was)
         elif not self._ctx.otp:
             supervisor.recovery.start_failed(child)
 
@@ -193,16 +194,15 @@ class Calls:
         if error is not None:
             self._refuse(call, error)
             return
-        waited = child.record
+        was = child.record
         supervisor.forget(child)
         self._answer(call, CallResult())
-        self._start_others(supervisor, waited)
+        self._start_others(supervisor, was)
 
-    def _start_others(self, supervisor: SupervisorNode, waited: Record) -> None:
-        # In a group of a product tree the others wait for a child that is in backoff or held.
-        waits = waited in {Record.RESTARTING, Record.HELD}
-        if waits and not self._ctx.otp and not supervisor.parallel:
-            supervisor.lane.post(supervisor.start_all(tuple(supervisor.children)), first=True)
+    def _start_others(self, supervisor: SupervisorNode, was: Record) -> None:
+        # In a group of a product tree the others wait for one that is in backoff, held or being restarted.
+        if was is not Record.UP and not self._ctx.otp and not supervisor.parallel:
+            supervisor.lane.post(complete(supervisor), first=True)
 
     def _tell(self, call: CountChildren | WhichChildren, supervisor: SupervisorNode) -> None:
         if isinstance(call, CountChildren):

@@ -25,7 +25,6 @@ from supervisor.engine import commands, events
 from supervisor.engine.engine import Engine
 from supervisor.engine.view import ChildView
 from supervisor.host.output import Output
-from supervisor.host.port import HostEvent
 from supervisor.host.real import RealHost
 from supervisor.link.children import ChildDesk
 from supervisor.link.liveness import Liveness
@@ -281,7 +280,7 @@ class Root:
     def _new_host(self, *, alone: bool) -> RealHost:
         return RealHost(
             loop=self._loop,
-            sink=self._host_says,
+            sink=lambda event: self._last_word.hear(event),  # noqa: PLW0108 - which is made after the host
             broken=self._broken,
             attach_output=self._output.attach,
             preload=self._tree.preload,
@@ -344,9 +343,6 @@ class Root:
             OperatorDesk(self._transport, operator, self, self._noise),
             ChildDesk(self._transport, control, self, self._engine.incarnation, self._noise),
         )
-
-    def _host_says(self, event: HostEvent) -> None:
-        self._last_word.hear(event)
 
     def _child_serves(self, child: str, incarnation: int) -> None:
         spec = self._engine.spec_of(child)

@@ -329,3 +329,23 @@ def test_deletion_of_a_held_child_lets_those_start_that_waited_for_it() -> None:
 
     assert CallResult() == call(world, events.DeleteChild("root", "a", "r"))
     assert world.states() == {"b": "ready"}
+
+
+@pytest.mark.req("S2")
+def test_termination_of_a_restart_that_the_others_wait_for_lets_them_start() -> None:
+    """A restart ended its being held, the termination ended the restart, and nobody told the others."""
+    tree = SupervisorSpec(
+        id="root",
+        strategy="rest_for_one",
+        intensity=Intensity(max_restarts=0, period=PERIOD),
+        children=(WorkerSpec(id="a"), WorkerSpec(id="b")),
+    )
+    world = World(tree)
+    world.script("a", Life(), Life(ready_after=None))
+    world.boot()
+    world.crash("a")
+    world.run_for(0.0)
+    world.tell(events.RestartAsked("a"))
+    assert CallResult() == call(world, events.TerminateChild("root", "a", "r"))
+
+    assert world.states() == {"a": "stopped", "b": "ready"}

@@ -130,8 +130,10 @@ class AnyTree(RuleBasedStateMachine):
         gone = {without, "c", "d"} if without == "group" else {without}
         self.stopped = {child: times for child, times in self.stopped.items() if child not in gone}
         changed = replace(tree, children=kept)
-        self.world.tell(events.TreeChanged(changed, f"r{self.requests}"))
-        if self.world.replies[-1].ok:
+        request = f"r{self.requests}"
+        self.world.tell(events.TreeChanged(changed, request))
+        # Another request may be answered, and refused, because of the reload.
+        if any(reply.ok for reply in self.world.replies if reply.request == request):
             self.file = changed
 
     @rule()

@@ -31,7 +31,7 @@ def start_missing(group: SupervisorNode) -> None:
         for child in group.children:
             child.queue.post(group.start_all((child,)))
     else:
-        group.lane.post(group.start_all(tuple(group.children)))
+        group.lane.post(group.start_all())
     for child in group.children:
         if isinstance(child, SupervisorNode) and child.phase is Phase.READY:
             start_missing(child)

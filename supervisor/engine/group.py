@@ -212,12 +212,13 @@ class SupervisorNode(ChildNode):
         child.record = Record.UP if outcome is Outcome.UP else Record.STOPPED
         return outcome
 
-    def start_all(self, members: Sequence[Node]) -> Operation[None]:
+    def start_all(self, members: Sequence[Node] | None = None) -> Operation[None]:
         """Start those that shall run and do not, in order; the first failure ends it.
 
-        Beneath a supervisor that is down, or on its way, nothing starts: its own start will see to them.
+        ``members`` None: all that are there when its turn comes. Beneath a supervisor that is down, or on
+        its way, nothing starts: its own start will see to them.
         """
-        for child in members:
+        for child in tuple(self.children) if members is None else members:
             if self.closing or self.phase is Phase.DOWN:
                 return
             if child.phase is not Phase.DOWN or not self.recovery.may_start(child):
@@ -294,7 +295,7 @@ class SupervisorNode(ChildNode):
             for child in tuple(self.children):
                 yield from self._first_start(child)
         else:
-            yield from self.start_all(tuple(self.children))
+            yield from self.start_all()
         if not self.closing:
             self._report("ready", {})
             self.answer_joiners(ok=True, detail="ready")

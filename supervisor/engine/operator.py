@@ -94,7 +94,7 @@ class Operator:
             case Outcome.UP:
                 self._reply(request, child, ok=True, detail="ready")
                 if not parent.parallel:
-                    parent.lane.post(parent.start_all(tuple(parent.children)), first=True)
+                    parent.lane.post(parent.start_all(), first=True)
             case Outcome.IGNORED:
                 self._reply(request, child, ok=True, detail="it does not want to run now")
             case Outcome.CUT:

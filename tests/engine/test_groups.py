@@ -315,3 +315,19 @@ def test_start_of_a_group_reaches_what_is_parked_at_any_depth() -> None:
     world.run_for(1.0)
 
     assert world.states()["a"] == "ready"
+
+
+@pytest.mark.req("S3")
+def test_start_of_a_group_reaches_who_was_added_while_it_waited_for_its_turn() -> None:
+    """It meant those that were there when it was asked: whoever came meanwhile was down for ever."""
+    world = World(group("root", "one_for_one", group("g", "one_for_all", worker("a"))))
+    world.script("a", Life(), Life(spawn="no room"))
+    world.script("slow", Life(ready_after=2.0))
+    world.boot()
+    world.tell(events.StartChild("g", worker("slow"), "1"))
+    world.tell(events.StartChild("g", worker("late"), "2"))
+    world.crash("a")
+    world.tell(events.StartAsked("g"))
+    world.run_for(10.0)
+
+    assert world.states() == {"g": "ready", "a": "ready", "slow": "ready", "late": "ready"}

@@ -289,8 +289,12 @@ def open_readonly(path: Path) -> sqlite3.Connection:
     if not writable and not _log_of(path).exists():
         return _reader(path, "&immutable=1")
     connection = _reader(path)
-    if _has_contents(_log_of(path)) or not _lacks_room(connection):
-        return connection
+    try:
+        if _has_contents(_log_of(path)) or not _lacks_room(connection):
+            return connection
+    except BaseException:
+        connection.close()
+        raise
     connection.close()
     return _reader(path, "&immutable=1")
 

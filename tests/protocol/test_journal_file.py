@@ -209,6 +209,17 @@ def test_any_damage_is_typed(tmp_path: Path, data: st.DataObject) -> None:
             leftover.unlink()
 
 
+def test_damage_that_sqlite_quotes_in_bytes_leaves_nothing_open(tmp_path: Path) -> None:
+    """Its sentence holds text that is not UTF-8, which is no error of SQLite's: the file stayed open."""
+    path = written(tmp_path / "x.db", records=1)
+    whole = path.read_bytes()
+    named = whole.replace(b"tablerecordsrecords", b"table\xffecordsrecords")
+    path.write_bytes(named.replace(b"CREATE TABLE records", b"CREATX TABLE records"))
+
+    with pytest.raises(CorruptJournal, match="not UTF-8"):
+        Journal.open(path, stream="x")
+
+
 VERSION_1 = (
     """CREATE TABLE journal (
         one INTEGER PRIMARY KEY CHECK (one = 1),

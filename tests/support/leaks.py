@@ -226,7 +226,7 @@ def _resource_tracker_descriptor() -> int | None:
 
 
 def _open_loops() -> list[str]:
-    loops = [it for it in gc.get_objects() if isinstance(it, asyncio.AbstractEventLoop)]
+    loops = [it for it in gc.get_objects() if issubclass(type(it), asyncio.AbstractEventLoop)]
     return [repr(loop) for loop in loops if not loop.is_closed()]
 
 

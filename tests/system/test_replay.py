@@ -23,6 +23,12 @@ from protocol.places import recall
 ROOT = Path(__file__).parents[2]
 BUNDLED = ROOT / "workers/demo/btc-perp_1m_2022-01-09.csv.gz"
 MINUTE = 60_000
+BLOW = Blow(0, "feed", "SIGKILL", 0.0)
+
+
+def books(fills: str, digest: str = "a") -> Books:
+    """Books with a fill for each letter."""
+    return Books(digest, {"fills": Counter(fills)})
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -190,15 +196,27 @@ def test_a_plan_is_decided_by_its_seed(seed: int, kills: int, rows: int) -> None
 @pytest.mark.parametrize(("missed", "runs"), [(0, [1]), (1, [1, 4]), (2, [1, 4, 16]), (9, [1, 4, 16])])
 def test_a_run_that_was_over_before_the_last_blow_is_made_again_slower(missed: int, runs: list[int]) -> None:
     """On a busy machine the rest of a quick run is shorter than a question to the root: 19 of 20 kills."""
-    blows, tried = plan(1, 3, 100), list[int]()
+    tried = list[int]()
 
-    def run(slower: int) -> tuple[list[Blow], int]:
+    def run(slower: int) -> dict[str, Any]:
         tried.append(slower)
-        return list(blows[: -1 if len(tried) <= missed else None]), len(tried)
+        return verdict(3, [BLOW] * (2 if len(tried) <= missed else 3), books("xy"), books("xy"))
 
-    made, starts = slower_until_all(blows, run)
-    assert (tried, starts) == (runs, len(runs))
-    assert len(made) == (3 if missed < 3 else 2)
+    report = slower_until_all(run)
+    assert (tried, report["runs"]) == (runs, len(runs))
+    assert (report["ok"], report["kills"]) == ((True, 3) if missed < 3 else (False, 2))
+
+
+def test_a_run_that_was_over_too_soon_and_differs_is_the_last_one() -> None:
+    """A second run, in which the fault did not show, would have hidden it."""
+    tried = list[int]()
+
+    def run(slower: int) -> dict[str, Any]:
+        tried.append(slower)
+        return verdict(1, [], books("xy"), books("x")) if len(tried) == 1 else {"ok": True, "same": True}
+
+    report = slower_until_all(run)
+    assert (tried, report["ok"], report["lost"]) == ([1], False, 1)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +231,6 @@ def test_a_run_that_was_over_before_the_last_blow_is_made_again_slower(missed: i
 )
 def test_what_is_no_success(made: int, digest: str, fills: str, told: tuple[bool, int, int]) -> None:
     """Too few kills, another digest, something lost or something twice."""
-    blows = [Blow(0, "feed", "SIGKILL", 0.0)] * made
-    report = verdict(1, blows, Books("a", {"fills": Counter("xy")}), Books(digest, {"fills": Counter(fills)}))
+    report = verdict(1, [BLOW] * made, books("xy"), books(fills, digest))
 
     assert told == (report["ok"], report["lost"], report["doubled"])

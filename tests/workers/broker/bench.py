@@ -237,3 +237,13 @@ class Bench:
         if source == "feed":
             return [MARKET.encode(message) for message in self.market]
         return [STRATEGY.encode(message) for message in self.strategies[source]]
+
+
+def filled(bench: Bench) -> list[tuple[str, int, Decimal, Decimal]]:
+    """Return who filled in which row, at what price and how much."""
+    return [(f.client_order_id, f.row, f.price, f.quantity) for f in bench.fills]
+
+
+def statuses(bench: Bench) -> dict[object, object]:
+    """Return the present state of each order, by id."""
+    return dict(bench.rows("SELECT client_order_id, status FROM orders"))  # type: ignore[arg-type]

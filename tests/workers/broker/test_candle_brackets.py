@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
 from protocol.messages.trading import (
@@ -14,18 +12,7 @@ from protocol.messages.trading import (
     TradeClosed,
     WholePosition,
 )
-from tests.workers.broker.bench import ONE, Bench, D, bar, candle, order, traded
-
-
-def filled(bench: Bench) -> list[tuple[str, int, Decimal, Decimal]]:
-    """Return who filled in which row, at what price and how much."""
-    return [(f.client_order_id, f.row, f.price, f.quantity) for f in bench.fills]
-
-
-def statuses(bench: Bench) -> dict[object, object]:
-    """Return the present state of each order, by id."""
-    return dict(bench.rows("SELECT client_order_id, status FROM orders"))  # type: ignore[arg-type]
-
+from tests.workers.broker.bench import ONE, D, bar, candle, filled, order, statuses, traded
 
 # --- brackets -----------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -18,20 +17,21 @@ from protocol.messages.trading import (
     TradeClosed,
     WholePosition,
 )
-from tests.workers.broker.bench import MINUTE, ONE, Bench, D, bar, cancel, candle, order, traded
+from tests.workers.broker.bench import (
+    MINUTE,
+    ONE,
+    Bench,
+    D,
+    bar,
+    cancel,
+    candle,
+    filled,
+    order,
+    statuses,
+    traded,
+)
 from tests.workers.broker.pit import LONG
 from workers.broker.matching import Terms
-
-
-def filled(bench: Bench) -> list[tuple[str, int, Decimal, Decimal]]:
-    """Return who filled in which row, at what price and how much."""
-    return [(f.client_order_id, f.row, f.price, f.quantity) for f in bench.fills]
-
-
-def statuses(bench: Bench) -> dict[object, object]:
-    """Return the present state of each order, by id."""
-    return dict(bench.rows("SELECT client_order_id, status FROM orders"))  # type: ignore[arg-type]
-
 
 # --- limits -------------------------------------------------------------------------------------
 
